@@ -1,0 +1,147 @@
+//! Weights packed in the order in which tiles read them.
+
+use crate::activation::Activation;
+use crate::buffer::Buffer;
+use crate::isa::Isa;
+use crate::layout::BLOCK;
+use crate::table::{Kernels, TileKernel};
+use crate::tile::{Segment, Tile};
+
+/// A linear map from an image's pixels and taps to output channels, cut into panels: as many blocks of output channels
+/// as a tile holds, with all weights that they need.
+pub(crate) struct Panels {
+    kernels: &'static Kernels,
+    panels: Vec<Panel>,
+    weights: Buffer,
+    bias: Buffer,
+    activation: Activation,
+    input_step: usize,
+}
+
+/// One panel.
+pub(crate) struct Panel {
+    pub first_block: usize,
+    pub blocks: usize,
+    segments: Vec<Segment>,
+    /// Where its weights start.
+    weights: usize,
+    /// Entry p computes p + 1 pixels.
+    tiles: &'static [TileKernel],
+}
+
+/// Floats that a panel reads at `offset` from each pixel; float i is multiplied with column `columns[i]` of the weights.
+pub(crate) struct Reads {
+    pub offset: usize,
+    pub columns: Vec<usize>,
+}
+
+/// What panels are packed from.
+pub(crate) struct Rows<'a> {
+    pub outputs: usize,
+    pub bias: Option<&'a [f32]>,
+    pub activation: Activation,
+    /// Floats from one pixel to the next.
+    pub input_step: usize,
+}
+
+/// Where a run of tiles reads and writes.
+pub(crate) struct Run {
+    pub input: *const f32,
+    pub residual: *const f32,
+    pub output: *mut f32,
+    /// Floats from one block and from one pixel to the next, in residual and output.
+    pub block_stride: usize,
+    pub output_step: usize,
+    pub pixels: usize,
+}
+
+impl Panels {
+    /// Packs weights: `reads` tells what the given output channels read, `weight` is the factor for an output
+    /// channel and column (0 where they are not connected).
+    pub fn pack(
+        isa: Isa,
+        rows: &Rows<'_>,
+        reads: impl Fn(std::ops::Range<usize>) -> Vec<Reads>,
+        weight: impl Fn(usize, usize) -> f32,
+    ) -> Self {
+        let kernels = isa.kernels();
+        let blocks = rows.outputs.div_ceil(BLOCK);
+        let mut bias = Buffer::zeroed(blocks * BLOCK);
+        if let Some(values) = rows.bias {
+            bias[..rows.outputs].copy_from_slice(values);
+        }
+        let mut panels = Vec::new();
+        let mut weights = Vec::new();
+        for first_block in (0..blocks).step_by(kernels.widest()) {
+            let blocks = kernels.widest().min(blocks - first_block);
+            let lanes = first_block * BLOCK..(first_block + blocks) * BLOCK;
+            let outputs = lanes.start..lanes.end.min(rows.outputs);
+            let start = weights.len();
+            let mut segments = Vec::new();
+            for read in reads(outputs.clone()) {
+                for column in &read.columns {
+                    weights.extend(outputs.clone().map(|output| weight(output, *column)));
+                    weights.resize(weights.len() + lanes.end - outputs.end, 0.0);
+                }
+                segments.push(Segment { offset: read.offset, count: read.columns.len() });
+            }
+            let tiles = kernels.tiles(blocks, rows.input_step);
+            panels.push(Panel { first_block, blocks, segments, weights: start, tiles });
+        }
+        let weights = Buffer::copied(&weights);
+        Self { kernels, panels, weights, bias, activation: rows.activation, input_step: rows.input_step }
+    }
+
+    pub fn iter(&self) -> std::slice::Iter<'_, Panel> {
+        self.panels.iter()
+    }
+
+
+    /// Computes `run.pixels` pixels of one panel, in tiles of nearly equal size.
+    ///
+    /// # Safety
+    /// For each pixel, `input` must be valid for all that the panel reads (see [`Reads`]), `output` and, unless it is
+    /// null, `residual` for 16 floats in each of the panel's blocks. `output` overlaps neither.
+    pub unsafe fn run(&self, panel: &Panel, run: &Run) {
+        let (low, high) = self.activation.clamp();
+        let tiles = run.pixels.div_ceil(panel.tiles.len());
+        let mut pixel = 0;
+        let mut operands = Tile {
+            input: run.input,
+            input_step: self.input_step,
+            segments: panel.segments.as_ptr(),
+            segment_count: panel.segments.len(),
+            weights: self.weights[panel.weights..].as_ptr(),
+            bias: self.bias[panel.first_block * BLOCK..].as_ptr(),
+            residual: run.residual,
+            output: run.output,
+            output_step: run.output_step,
+            block_stride: run.block_stride,
+            low,
+            high,
+        };
+        for tile in 0..tiles {
+            let end = (tile + 1) * run.pixels / tiles;
+            let (from, to) = (pixel * self.input_step, pixel * run.output_step);
+            operands.input = run.input.wrapping_add(from);
+            operands.output = run.output.wrapping_add(to);
+            if !run.residual.is_null() {
+                operands.residual = run.residual.wrapping_add(to);
+            }
+            // SAFETY: the caller grants input, residual and output for these pixels; weights and bias were packed for
+            // this panel's segments and blocks. end − pixel is at least 1 and at most the longest tile, because sizes
+            // of tiles differ by at most one.
+            unsafe { panel.tiles[end - pixel - 1](&operands) };
+            pixel = end;
+        }
+        if self.activation.needs_pass() && run.output_step == BLOCK {
+            for block in 0..panel.blocks {
+                // SAFETY: the pixels that were just written.
+                unsafe {
+                    let output = run.output.add(block * run.block_stride);
+                    (self.kernels.activate)(self.activation, output, run.pixels * BLOCK);
+                }
+            }
+        }
+    }
+}

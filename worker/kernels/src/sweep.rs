@@ -1,0 +1,174 @@
+//! Runs a channelwise op over an image through a ring of rows.
+//!
+//! A depthwise convolution by itself does little with each value that it loads. So the rows that it reads come from a
+//! ring that holds only as many rows of one group of channels as its window covers, and stays in the first-level
+//! cache: filled row by row either by copying, or by the convolution before it, whose output then never goes to
+//! memory. Each row is made once. The ring has the border that the window needs.
+
+use crate::buffer::Buffer;
+use crate::channelwise::Channelwise;
+use crate::convolution::{Convolution, ConvolutionSpec, View};
+use crate::fold::Row;
+use crate::isa::Isa;
+use crate::layout::BLOCK;
+use crate::panel::Panel;
+use crate::shape::{Shape, Unsupported, check_len};
+
+/// A channelwise op, alone or fused with the convolution before it.
+pub struct Sweep {
+    before: Option<Convolution>,
+    op: Channelwise,
+    /// Rows of the ring, one for each row under the window, and pixels of each.
+    slots: usize,
+    row_pixels: usize,
+}
+
+impl Sweep {
+    /// The op by itself.
+    pub fn alone(op: Channelwise) -> Self {
+        Self::new(None, op)
+    }
+
+    /// The op applied to the output of a convolution.
+    pub fn after(isa: Isa, before: &ConvolutionSpec<'_>, op: Channelwise) -> Result<Self, Unsupported> {
+        // One strip: the ring asks for all rows in turn, once for each group of channels.
+        let before = Convolution::in_strips(isa, before, usize::MAX)?;
+        if before.output() != op.input {
+            let (output, input) = (before.output(), op.input);
+            return Err(Unsupported::new(format!("a convolution makes {output:?}, the next op takes {input:?}")));
+        }
+        Ok(Self::new(Some(before), op))
+    }
+
+    fn new(before: Option<Convolution>, op: Channelwise) -> Self {
+        let row_pixels = op.window.touched(1, op.output.width).max(op.window.padding[1] + op.input.width);
+        Self { before, slots: op.window.reach(0), op, row_pixels }
+    }
+
+    /// The input, of the convolution if there is one.
+    pub fn input(&self) -> Shape {
+        self.before.as_ref().map_or(self.op.input, Convolution::input)
+    }
+
+    /// The output; blocked.
+    pub fn output(&self) -> Shape {
+        self.op.output
+    }
+
+    /// Floats of the input, in its layout.
+    pub fn input_len(&self) -> usize {
+        self.before.as_ref().map_or(self.op.input.blocked_len(), Convolution::input_len)
+    }
+
+    /// Computes one image.
+    ///
+    /// # Panics
+    /// If a slice does not have the length that the shapes imply.
+    pub fn run(&self, input: &[f32], output: &mut [f32], scratch: &mut Buffer) {
+        check_len("the input of a sweep", input.len(), self.input_len());
+        check_len("the output of a sweep", output.len(), self.op.output.blocked_len());
+        let widest = self.op.kernels.widest();
+        let ring_len = widest * self.block_len();
+        let view_len = self.before.as_ref().map_or(0, Convolution::view_len);
+        // The ring, a row of border, and the convolution's bordered input.
+        let (ring, view) =
+            scratch.at_least(ring_len + self.row_len() + view_len).split_at_mut(ring_len + self.row_len());
+        ring.fill(self.op.border());
+        let (ring, border) = ring.split_at_mut(ring_len);
+        match &self.before {
+            None => {
+                for (block, plane) in input.chunks_exact(self.op.input.plane()).enumerate() {
+                    self.group(block..block + 1, ring, border, output, |row, ring| {
+                        let len = self.op.input.width * BLOCK;
+                        ring[..len].copy_from_slice(&plane[row * len..][..len]);
+                    });
+                }
+            }
+            Some(convolution) => {
+                let view = convolution.view(input, 0, view);
+                for panel in convolution.panels() {
+                    let blocks = panel.first_block..panel.first_block + panel.blocks;
+                    self.group(blocks, ring, border, output, |row, ring| {
+                        self.convolve(convolution, panel, &view, row, ring);
+                    });
+                }
+            }
+        }
+    }
+
+    /// Floats of a ring row, and of all ring rows of a block.
+    fn row_len(&self) -> usize {
+        self.row_pixels * BLOCK
+    }
+
+    fn block_len(&self) -> usize {
+        self.slots * self.row_len()
+    }
+
+    /// Sweeps over one group of blocks. `produce` writes an input row into the ring, which it gets from the place of
+    /// the first block's first pixel on.
+    fn group(
+        &self,
+        blocks: std::ops::Range<usize>,
+        ring: &mut [f32],
+        border: &[f32],
+        output: &mut [f32],
+        mut produce: impl FnMut(usize, &mut [f32]),
+    ) {
+        let op = &self.op;
+        let [top, left, ..] = op.window.padding;
+        let out_row = op.output.width * BLOCK;
+        let mut rows = vec![border.as_ptr(); op.window.kernel[0]];
+        let mut next = 0;
+        for y in 0..op.output.height {
+            let first = y * op.window.stride[0];
+            let end = (first + self.slots).saturating_sub(top).min(op.input.height);
+            next = next.max(first.saturating_sub(top));
+            while next < end {
+                produce(next, &mut ring[next % self.slots * self.row_len() + left * BLOCK..]);
+                next += 1;
+            }
+            for (i, block) in blocks.clone().enumerate() {
+                let block_ring = &ring[i * self.block_len()..][..self.block_len()];
+                for (tap, start) in rows.iter_mut().enumerate() {
+                    let row =
+                        (first + tap * op.window.dilation[0]).checked_sub(top).filter(|row| *row < op.input.height);
+                    let slot = row.map(|row| &block_ring[row % self.slots * self.row_len()..][..self.row_len()]);
+                    *start = slot.unwrap_or(border).as_ptr();
+                }
+                let row = &mut output[block * op.output.plane() + y * out_row..][..out_row];
+                self.fold(block, &rows, row);
+                op.finish(y, row);
+            }
+        }
+    }
+
+    /// One output row of one block from the ring rows under its window.
+    fn fold(&self, block: usize, rows: &[*const f32], output: &mut [f32]) {
+        let op = &self.op;
+        let (low, high) = op.activation.clamp();
+        let operands = Row {
+            rows: rows.as_ptr(),
+            kernel: op.window.kernel,
+            stride: op.window.stride[1],
+            dilation: op.window.dilation[1],
+            weights: op.weights(block),
+            bias: op.bias(block),
+            output: output.as_mut_ptr(),
+            pixels: op.output.width,
+            low,
+            high,
+        };
+        // SAFETY: `rows` has a row for each vertical tap, each with the pixels that `output.width` windows touch; the
+        // weights and biases are those of a block, `output` is a row. The kernel is of this processor.
+        unsafe { (op.kernel)(&operands) };
+    }
+
+    /// One row of the convolution's output, for the blocks of a panel, into the ring.
+    fn convolve(&self, convolution: &Convolution, panel: &Panel, view: &View, row: usize, ring: &mut [f32]) {
+        let needed = (panel.blocks - 1) * self.block_len() + self.op.input.width * BLOCK;
+        assert!(ring.len() >= needed && row < self.op.input.height, "the ring is too small for row {row}");
+        // SAFETY: the view holds all rows of the input; the ring was just checked to hold a row for each block.
+        unsafe { convolution.row(panel, view, row, ring.as_mut_ptr(), self.block_len()) };
+    }
+}

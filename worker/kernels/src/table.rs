@@ -1,0 +1,130 @@
+//! The kernels compiled once for each instruction set, as tables of functions: the code that walks over images is
+//! ordinary Rust and compiled once.
+
+use crate::activation::{Activation, activate};
+use crate::fold::{Row, fold};
+use crate::tile::{Tile, tile};
+
+pub(crate) type TileKernel = unsafe fn(&Tile);
+pub(crate) type RowKernel = unsafe fn(&Row);
+
+/// Everything that depends on the instruction set.
+pub(crate) struct Kernels {
+    pub name: &'static str,
+    /// Tiles by blocks of output channels (one less), then by [`step_index`], then by pixels (one less). There are as
+    /// many blocks and pixels as fit into the registers.
+    tiles: &'static [[&'static [TileKernel]; STEPS.len()]],
+    /// Rows by maximum or sum, then by [`row_index`].
+    rows: [[RowKernel; ROWS.len()]; 2],
+    pub activate: unsafe fn(Activation, *mut f32, usize),
+    /// Whether this processor has the instructions.
+    supported: fn() -> bool,
+}
+
+/// The pixel steps that tiles are compiled for: any, planar with stride 2, blocked with strides 1 and 2.
+const STEPS: [usize; 4] = [0, 2, 16, 32];
+
+/// The horizontal taps and strides that rows are compiled for: any, and the common ones.
+const ROWS: [(usize, usize); 6] = [(0, 0), (2, 2), (3, 1), (3, 2), (5, 1), (5, 2)];
+
+impl Kernels {
+    /// Blocks of output channels in the widest tile.
+    pub fn widest(&self) -> usize {
+        self.tiles.len()
+    }
+
+    /// The tiles of `blocks` blocks for pixels `step` floats apart; entry p computes p + 1 pixels.
+    pub fn tiles(&self, blocks: usize, step: usize) -> &'static [TileKernel] {
+        self.tiles[blocks - 1][STEPS.iter().position(|known| *known == step).unwrap_or(0)]
+    }
+
+    /// The row kernel for a window's horizontal taps, stride and dilation.
+    pub fn row(&self, maximum: bool, kernel: usize, stride: usize, dilation: usize) -> RowKernel {
+        let known = ROWS.iter().position(|row| dilation == 1 && *row == (kernel, stride));
+        self.rows[usize::from(maximum)][known.unwrap_or(0)]
+    }
+}
+
+/// The tables of this processor, fastest first.
+pub(crate) fn supported() -> Vec<&'static Kernels> {
+    let all: &[&Kernels] = &[
+        #[cfg(target_arch = "x86_64")]
+        &avx512::KERNELS,
+        #[cfg(target_arch = "x86_64")]
+        &avx2::KERNELS,
+        #[cfg(target_arch = "aarch64")]
+        &neon::KERNELS,
+        &portable::KERNELS,
+    ];
+    all.iter().copied().filter(|kernels| (kernels.supported)()).collect()
+}
+
+/// A module with the kernels of one instruction set: `$token` makes the proof inside functions that have the
+/// `$feature`; one tile table for each entry of `vectors => pixels`.
+macro_rules! instruction_set {
+    ($module:ident, $simd:ty, $token:expr, $supported:expr, [$($feature:meta)?], $($vectors:literal => $pixels:tt),*) => {
+        mod $module {
+            use super::*;
+
+            pub(super) static KERNELS: Kernels = Kernels {
+                name: stringify!($module),
+                tiles: &[$([
+                    tiles!($pixels, $vectors, 0),
+                    tiles!($pixels, $vectors, 2),
+                    tiles!($pixels, $vectors, 16),
+                    tiles!($pixels, $vectors, 32),
+                ]),*],
+                rows: [
+                    [row::<0, 0, false>, row::<2, 2, false>, row::<3, 1, false>, row::<3, 2, false>,
+                     row::<5, 1, false>, row::<5, 2, false>],
+                    [row::<0, 0, true>, row::<2, 2, true>, row::<3, 1, true>, row::<3, 2, true>,
+                     row::<5, 1, true>, row::<5, 2, true>],
+                ],
+                activate: pass,
+                supported: $supported,
+            };
+
+            /// # Safety
+            /// As `tile`, and the processor must have the instructions.
+            $(#[$feature])?
+            unsafe fn each_tile<const P: usize, const N: usize, const STEP: usize>(operands: &Tile) {
+                // SAFETY: passed on; tables are only used where `supported` said so.
+                unsafe { tile::<$simd, P, N, STEP>($token, operands) }
+            }
+
+            /// # Safety
+            /// As `fold`, and the processor must have the instructions.
+            $(#[$feature])?
+            unsafe fn row<const K: usize, const STRIDE: usize, const MAX: bool>(operands: &Row) {
+                // SAFETY: as above.
+                unsafe { fold::<$simd, K, STRIDE, MAX>($token, operands) }
+            }
+
+            /// # Safety
+            /// As `activate`, and the processor must have the instructions.
+            $(#[$feature])?
+            unsafe fn pass(activation: Activation, values: *mut f32, len: usize) {
+                // SAFETY: as above.
+                unsafe { activate::<$simd>($token, activation, values, len) }
+            }
+        }
+    };
+}
+
+macro_rules! tiles {
+    ([$($pixels:literal)*], $vectors:literal, $step:literal) => {
+        &[$(each_tile::<$pixels, $vectors, $step>),*]
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+instruction_set!(avx512, crate::simd::Avx512, crate::simd::Avx512::new(), || is_x86_feature_detected!("avx512f"),
+    [target_feature(enable = "avx512f")],
+    1 => [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 2 => [1 2 3 4 5 6 7 8 9 10 11 12 13 14]);
+#[cfg(target_arch = "x86_64")]
+instruction_set!(avx2, crate::simd::Avx2, crate::simd::Avx2::new(),
+    || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+    [target_feature(enable = "avx2,fma")], 2 => [1 2 3 4 5 6]);
+#[cfg(target_arch = "aarch64")]
+instruction_set!(neon, crate::simd::Neon, crate::simd::Neon, || true, [], 4 => [1 2 3 4 5 6]);
+instruction_set!(portable, crate::simd::Portable, crate::simd::Portable, || true, [], 4 => [1 2]);

@@ -1,0 +1,218 @@
+//! Convolutions of every kind.
+
+use kernels::{Activation, Buffer, Convolution, ConvolutionSpec, Isa, Shape, Source, Window};
+use proptest::prelude::*;
+
+use crate::reference::{Noise, activate, assert_close, blocked, convolve, planar};
+
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    input: Shape,
+    source: Source,
+    outputs: usize,
+    groups: usize,
+    window: Window,
+    residual: bool,
+    activation: Activation,
+}
+
+/// One convolution on every instruction set.
+fn check(case: Case) {
+    let Case { input, source, outputs, groups, window, residual, activation } = case;
+    let mut noise = Noise::new(7);
+    let x = noise.take(input.planar_len());
+    let weights = noise.take(outputs * input.channels / groups * window.kernel[0] * window.kernel[1]);
+    let bias = noise.take(outputs);
+    let mut expected = convolve(input, &x, outputs, groups, window, &weights, &bias);
+    let added = noise.take(expected.len());
+    for (value, added) in expected.iter_mut().zip(&added) {
+        *value = activate(activation, *value + if residual { f64::from(*added) } else { 0.0 });
+    }
+    for isa in Isa::available() {
+        let spec = ConvolutionSpec {
+            input,
+            source,
+            outputs,
+            groups,
+            window,
+            weights: &weights,
+            bias: Some(&bias),
+            activation,
+        };
+        let op = Convolution::new(isa, &spec).expect("a convolution");
+        let shape = op.output();
+        let x = if source == Source::Planar { Buffer::copied(&x) } else { blocked(input, &x) };
+        let residual = residual.then(|| blocked(shape, &added));
+        let mut out = Buffer::zeroed(shape.blocked_len());
+        out.fill(f32::NAN);
+        // Scratch is used twice, so that leftovers of the first run would show in the second.
+        let mut scratch = Buffer::default();
+        for _ in 0..2 {
+            op.run(&x, residual.as_deref(), &mut out, &mut scratch);
+            assert_close(&planar(shape, &out), &expected, &format!("{isa:?} {case:?}"));
+            scratch.fill(f32::NAN);
+        }
+    }
+}
+
+fn plain(input: [usize; 3], outputs: usize, window: Window) -> Case {
+    Case {
+        input: Shape::new(input[0], input[1], input[2]),
+        source: Source::Blocked,
+        outputs,
+        groups: 1,
+        window,
+        residual: false,
+        activation: Activation::None,
+    }
+}
+
+#[test]
+fn pointwise_for_all_remainders_of_channels_and_pixels() {
+    for channels in [1, 15, 16, 17, 40] {
+        for outputs in [1, 16, 24, 33, 48, 70] {
+            check(plain([channels, 1, 1], outputs, Window::pointwise()));
+            check(plain([channels, 3, 5], outputs, Window::pointwise()));
+        }
+    }
+    for width in 1..=45 {
+        check(plain([20, 1, width], 32, Window::pointwise()));
+    }
+    check(plain([32, 14, 14], 64, Window::square(1, 2, 0)));
+    check(plain([32, 15, 13], 40, Window::square(1, 3, 0)));
+}
+
+#[test]
+fn an_input_of_many_strips() {
+    check(plain([80, 56, 56], 20, Window::pointwise()));
+    check(plain([40, 70, 75], 20, Window::square(3, 1, 1)));
+    check(plain([40, 70, 75], 20, Window::square(3, 2, 0)));
+}
+
+#[test]
+fn windows_strides_dilations_and_uneven_padding() {
+    for kernel in [[1, 1], [2, 2], [3, 3], [1, 5], [5, 1], [4, 3], [7, 7]] {
+        for stride in [[1, 1], [2, 2], [1, 3]] {
+            for dilation in [[1, 1], [2, 1], [1, 2]] {
+                for padding in [[0; 4], [1; 4], [0, 0, 1, 1], [2, 3, 1, 0]] {
+                    let window = Window { kernel, stride, dilation, padding };
+                    check(plain([17, 13, 15], 18, window));
+                    check(Case { source: Source::Planar, ..plain([3, 13, 15], 18, window) });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn first_convolutions_of_real_networks() {
+    for (kernel, stride, padding, outputs) in
+        [(3, 2, 1, 32), (3, 2, 0, 64), (7, 2, 3, 64), (16, 16, 0, 40), (11, 4, 2, 64)]
+    {
+        let case = plain([3, 65, 61], outputs, Window::square(kernel, stride, padding));
+        check(Case { source: Source::Planar, ..case });
+    }
+}
+
+#[test]
+fn groups_that_fill_blocks_and_groups_that_do_not() {
+    for (channels, outputs, groups) in
+        [(64, 64, 2), (64, 96, 4), (128, 128, 32), (24, 24, 8), (6, 12, 3), (10, 10, 10), (48, 16, 4), (40, 20, 2)]
+    {
+        for window in [Window::pointwise(), Window::square(3, 1, 1), Window::square(3, 2, 1)] {
+            check(Case { groups, ..plain([channels, 9, 8], outputs, window) });
+        }
+    }
+}
+
+#[test]
+fn residual_and_activation() {
+    let activations = [
+        Activation::RELU,
+        Activation::RELU6,
+        Activation::Clamp(-0.5, 0.25),
+        Activation::Silu,
+        Activation::Sigmoid,
+        Activation::HardSwish,
+        Activation::HardSigmoid { alpha: 0.2, beta: 0.5 },
+        Activation::Gelu,
+    ];
+    for activation in activations {
+        for residual in [false, true] {
+            for window in [Window::pointwise(), Window::square(3, 1, 1)] {
+                check(Case { residual, activation, ..plain([20, 7, 9], 40, window) });
+            }
+        }
+    }
+}
+
+#[test]
+fn instruction_sets_with_fused_multiply_add_agree_to_the_bit() {
+    let input = Shape::new(40, 9, 9);
+    let mut noise = Noise::new(3);
+    let (x, weights) = (noise.take(input.planar_len()), noise.take(48 * 40 * 9));
+    let results: Vec<_> = Isa::available()
+        .into_iter()
+        .filter(|isa| isa.name() != "portable")
+        .map(|isa| {
+            let spec = ConvolutionSpec {
+                input,
+                source: Source::Blocked,
+                outputs: 48,
+                groups: 1,
+                window: Window::square(3, 1, 1),
+                weights: &weights,
+                bias: None,
+                activation: Activation::Silu,
+            };
+            let op = Convolution::new(isa, &spec).expect("a convolution");
+            let mut out = Buffer::zeroed(op.output().blocked_len());
+            op.run(&blocked(input, &x), None, &mut out, &mut Buffer::default());
+            out.to_vec()
+        })
+        .collect();
+    assert!(results.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn sizes_that_do_not_fit_are_refused_with_the_reason() {
+    let spec = ConvolutionSpec {
+        input: Shape::new(6, 4, 4),
+        source: Source::Blocked,
+        outputs: 8,
+        groups: 1,
+        window: Window::pointwise(),
+        weights: &[0.0; 48],
+        bias: None,
+        activation: Activation::None,
+    };
+    let reason = |spec| Convolution::new(Isa::best(), &spec).err().map(|error| error.to_string()).unwrap_or_default();
+    assert_eq!(reason(spec), "");
+    assert!(reason(ConvolutionSpec { groups: 4, ..spec }).contains("4 groups"));
+    assert!(reason(ConvolutionSpec { weights: &[0.0; 47], ..spec }).contains("47 weights, its shape needs 48"));
+    assert!(reason(ConvolutionSpec { bias: Some(&[0.0; 7]), ..spec }).contains("7 biases"));
+    assert!(reason(ConvolutionSpec { window: Window::square(5, 1, 0), ..spec }).contains("does not fit"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_convolution(
+        (inputs, outputs, groups) in (1usize..40, 1usize..40, 1usize..4),
+        (height, width) in (1usize..20, 1usize..40),
+        (kernel, stride, dilation) in ([1usize..5, 1usize..5], [1usize..4, 1usize..4], [1usize..3, 1usize..3]),
+        padding in [0usize..4, 0usize..4, 0usize..4, 0usize..4],
+        (planar, residual) in (any::<bool>(), any::<bool>()),
+    ) {
+        let window = Window { kernel, stride, dilation, padding };
+        prop_assume!(window.output(height, width).is_ok());
+        check(Case {
+            source: if planar { Source::Planar } else { Source::Blocked },
+            groups,
+            residual,
+            activation: Activation::RELU,
+            ..plain([inputs * groups, height, width], outputs * groups, window)
+        });
+    }
+}

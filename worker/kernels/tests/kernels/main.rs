@@ -1,0 +1,6 @@
+//! Every op against a plain double-precision reference, for each instruction set of the processor.
+
+mod activation;
+mod convolution;
+mod reference;
+mod sweep;
