@@ -128,6 +128,10 @@ impl TaskMessage {
         if bytes.len() > MAX_MESSAGE {
             return Err(MessageError::TooLarge(bytes.len()));
         }
+        // Serde would take the fields of an array in their order.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(MessageError::NotATask { line: 1, column: 1 });
+        }
         let place = |e: serde_json::Error| (e.line(), e.column());
         let AnyVersion { v } = serde_json::from_slice(bytes).map_err(|e| {
             let (line, column) = place(e);
@@ -176,6 +180,8 @@ mod tests {
         let kind = |bytes: &[u8]| TaskMessage::parse(bytes).unwrap_err();
         assert!(matches!(kind(b""), MessageError::NotATask { .. }));
         assert!(matches!(kind(b"[1]"), MessageError::NotATask { .. }));
+        let array = format!(r#"[1,"b",1,"{DIGEST_A}",false]"#);
+        assert!(matches!(kind(array.as_bytes()), MessageError::NotATask { .. }));
         assert!(matches!(kind(b"\xff\xfe{}"), MessageError::NotATask { .. }));
         assert!(matches!(kind(br#"{"v":-1}"#), MessageError::NotATask { .. }));
         assert_eq!(kind(&[b' '; 1025]), MessageError::TooLarge(1025));
