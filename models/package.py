@@ -35,7 +35,7 @@ PRESETS = {
 }
 
 
-def arguments():
+def arguments(given=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="the graph; its external data is found beside it")
     parser.add_argument("package", type=Path, help="the directory to make")
@@ -58,15 +58,16 @@ def arguments():
     parser.add_argument("--mean", type=float, nargs="+")
     parser.add_argument("--std", type=float, nargs="+")
     parser.add_argument("--image", type=Path, action="append", default=[], help="a further golden input; repeatable")
-    return parser.parse_args()
+    parser.add_argument("--drawings", type=int, default=4, help="number of drawn golden inputs")
+    return parser.parse_args(given)
 
 
-def main():
-    args = arguments()
+def make(args):
+    """Makes the package that the arguments describe; says what is wrong with them instead."""
     runtime = reference.Runtime(args.model, args.input, args.output)
     spec = model_spec(args, runtime)
     labels = args.labels.read_text(encoding="utf-8").splitlines()
-    golden, notes = golden_lines(spec, runtime, pictures(spec["input"], args.image), args.kind, labels)
+    golden, notes = golden_lines(spec, runtime, pictures(spec["input"], args), args.kind, labels)
 
     args.package.mkdir(parents=True, exist_ok=True)
     copy_graph(args.model, args.package)
@@ -81,14 +82,17 @@ def main():
 def model_spec(args, runtime):
     """model.toml as a dictionary; its output's kind is not known yet."""
     layout, channels, (height, width) = input_shape(runtime.input.shape, args)
-    spec = {"layout": layout, "height": height, "width": width, **PRESETS[args.preset], "filter": args.filter}
+    spec = {"layout": layout, "height": height, "width": width, **PRESETS[args.preset]}
     if channels == 1:
         spec["channels"] = "L"
-    for key in ("channels", "resize", "resize_to", "fill", "scale", "mean", "std"):
+        spec["mean"], spec["std"] = spec["mean"][:1], spec["std"][:1]
+    for key in ("channels", "resize", "resize_to", "filter", "fill", "scale", "mean", "std"):
         if getattr(args, key) is not None:
             spec[key] = getattr(args, key)
     if spec["resize"] == "shorter-side":
         spec.setdefault("resize_to", round(max(height, width) * 256 / 224))
+    order = ["layout", "height", "width", "channels", "resize", "resize_to", "filter", "fill", "scale", "mean", "std"]
+    spec = {key: spec[key] for key in order if key in spec}
     count = 1 if spec["channels"] == "L" else 3
     if channels not in (None, count):
         raise SystemExit(f"the graph wants {channels} channels, --channels {spec['channels']} has {count}")
@@ -114,12 +118,12 @@ def input_shape(shape, args):
     return layout, channels if isinstance(channels, int) else None, sides
 
 
-def pictures(spec, files):
+def pictures(spec, args):
     """Name and image of each golden input: drawn ones, larger than the tensor in both orientations, then the user's."""
     long, short = round(max(spec["width"], spec["height"]) * 1.6), round(max(spec["width"], spec["height"]) * 1.25)
     sizes = [(long, short), (short, long), (long, short), (short, short)]
-    drawn = [(f"drawn-{index}", reference.draw(index, *size)) for index, size in enumerate(sizes)]
-    return drawn + [(file.name, Image.open(file).convert("RGB")) for file in files]
+    drawn = [(f"drawn-{index}", reference.draw(index, *sizes[index % 4])) for index in range(args.drawings)]
+    return drawn + [(file.name, Image.open(file).convert("RGB")) for file in args.image]
 
 
 def golden_lines(spec, runtime, inputs, kind, labels):
@@ -181,4 +185,4 @@ def toml(spec):
 
 
 if __name__ == "__main__":
-    main()
+    make(arguments())

@@ -3,8 +3,10 @@
 Used by `package.py` (golden inputs) and `export.py` (reference outputs). Needs numpy, pillow, onnxruntime.
 """
 import io
+import json
 import math
 import random
+import tomllib
 
 import numpy as np
 import onnxruntime
@@ -92,6 +94,20 @@ def pattern(length, seed):
     """A float32 tensor that any language can make again: ((7919 i + 104729 seed) mod 257 - 128) / 64."""
     steps = np.arange(length, dtype=np.int64) * 7919 + 104729 * seed
     return ((steps % 257 - 128) / 64).astype(np.float32)
+
+
+def write_outputs(package, tolerance=1e-4):
+    """Writes `reference.json` into a package: the outputs for the patterns with seed 0 and 1, and how far another
+    runtime may be from them."""
+    spec = tomllib.loads((package / "model.toml").read_text(encoding="utf-8"))
+    channels = 1 if spec["input"]["channels"] == "L" else 3
+    sides = [spec["input"]["height"], spec["input"]["width"]]
+    shape = [1, channels, *sides] if spec["input"]["layout"] == "NCHW" else [1, *sides, channels]
+    runtime = Runtime(package / "model.onnx", spec["input"]["name"], spec["output"]["name"])
+    outputs = [runtime.run(pattern(math.prod(shape), seed).reshape(shape)).tolist() for seed in (0, 1)]
+    text = json.dumps({"tolerance": tolerance, "outputs": [[float(f"{value:.8g}") for value in values]
+                                                           for values in outputs]})
+    (package / "reference.json").write_text(text + "\n", encoding="utf-8")
 
 
 def draw(index, width, height):

@@ -118,6 +118,14 @@ impl Package {
         format!("{}@{}", self.spec.name, self.digest.short())
     }
 
+    /// Where the package lies, for messages: its directory, or `builtin`.
+    pub fn place(&self) -> &Path {
+        match &self.onnx {
+            Onnx::File(onnx) => onnx.parent().unwrap_or(onnx),
+            Onnx::Bytes(_) => Path::new("builtin"),
+        }
+    }
+
     /// Where the ONNX graph lies.
     pub fn onnx(&self) -> OnnxSource<'_> {
         match &self.onnx {

@@ -1,0 +1,106 @@
+//! A loaded model, and what a thread needs to run it.
+
+use std::sync::Arc;
+
+use models::{ModelSpec, Package};
+use tract_onnx::prelude::*;
+
+use crate::compile::{self, Plan, attempt};
+use crate::error::{ModelError, Problem};
+use crate::graph::input_shape;
+use crate::scores::to_scores;
+
+/// A model package, loaded and optimised for one image at a time. Shared by all threads; weights exist once.
+#[derive(Clone)]
+pub struct Classifier {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    package: String,
+    spec: ModelSpec,
+    labels: Vec<String>,
+    plan: Plan,
+}
+
+/// One thread's use of a [`Classifier`]: owns the intermediate values.
+pub struct Session {
+    shared: Arc<Shared>,
+    /// Made by the first image, and anew after a failure.
+    state: Option<TypedSimpleState>,
+}
+
+impl Classifier {
+    /// Loads the graph of `package` and prepares it. The error says what is wrong with the package, and the remedy.
+    pub fn load(package: &Package) -> Result<Self, ModelError> {
+        let named = |problem| ModelError { package: package.place().display().to_string(), problem };
+        let (plan, classes) = compile::compile(package.onnx(), package.spec()).map_err(named)?;
+        let labels = package.labels().len();
+        if classes != labels {
+            return Err(named(Problem::Classes { classes, labels }));
+        }
+        let shared = Shared {
+            package: package.place().display().to_string(),
+            spec: package.spec().clone(),
+            labels: package.labels().to_vec(),
+            plan,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// A session for one thread.
+    pub fn session(&self) -> Session {
+        Session { shared: self.shared.clone(), state: None }
+    }
+
+    /// The label of each class, by index.
+    pub fn labels(&self) -> &[String] {
+        &self.shared.labels
+    }
+
+    /// What the package's `model.toml` says.
+    pub fn spec(&self) -> &ModelSpec {
+        &self.shared.spec
+    }
+
+    /// Number of values of the input tensor of one image: channels × height × width.
+    pub fn input_len(&self) -> usize {
+        self.shared.spec.input.len()
+    }
+}
+
+impl Session {
+    /// The scores of one image by class: 0–1, sum 1, as many as labels. `input` is the tensor that `model.toml`
+    /// describes, `[channels, height, width]` or `[height, width, channels]`, row-major.
+    pub fn scores(&mut self, input: &[f32]) -> Result<Vec<f32>, ModelError> {
+        let mut values = self.output(input)?;
+        to_scores(&mut values, self.shared.spec.output.kind).map_err(|problem| self.named(problem))?;
+        Ok(values)
+    }
+
+    /// The values of the graph's output for one image, as they are: logits or probabilities, as many as labels.
+    pub fn output(&mut self, input: &[f32]) -> Result<Vec<f32>, ModelError> {
+        let wanted = self.shared.spec.input.len();
+        if input.len() != wanted {
+            return Err(self.named(Problem::InputLength { given: input.len(), wanted }));
+        }
+        // The state is put back only after a success: one that a panic left half-way is never used again.
+        let state = self.state.take();
+        let (state, values) =
+            attempt(|| run(&self.shared, state, input)).map_err(|reason| self.named(Problem::Failed(reason)))?;
+        self.state = Some(state);
+        Ok(values)
+    }
+
+    fn named(&self, problem: Problem) -> ModelError {
+        ModelError { package: self.shared.package.clone(), problem }
+    }
+}
+
+fn run(shared: &Shared, state: Option<TypedSimpleState>, input: &[f32]) -> TractResult<(TypedSimpleState, Vec<f32>)> {
+    let mut state = state.map_or_else(|| shared.plan.spawn(), Ok)?;
+    let tensor = Tensor::from_shape(&input_shape(&shared.spec), input)?;
+    let outputs = state.run(tvec![tensor.into()])?;
+    let values = outputs[0].try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
+    Ok((state, values))
+}

@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+mod batch;
+mod classifier;
+mod compile;
+mod error;
+mod graph;
+mod scores;
+
+pub use classifier::{Classifier, Session};
+pub use error::{ModelError, Problem};
+pub use scores::look_like_probabilities;
