@@ -1,0 +1,78 @@
+//! The connection to S3: the standard AWS configuration, right for AWS and for compatible servers, with a limit on every wait.
+
+use std::sync::Once;
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::{
+    Credentials, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
+};
+
+pub(crate) use aws_sdk_s3::Client;
+
+use crate::error::StoreError;
+use crate::options::Options;
+
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// A client for all buckets. It does not retry by itself: one place above it does, which knows what a second answer means after
+/// a first attempt of unknown outcome.
+pub(crate) async fn connect(options: &Options) -> Result<Client, StoreError> {
+    choose_tls();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .read_timeout(options.idle)
+        .operation_attempt_timeout(2 * options.idle)
+        .operation_timeout(2 * options.idle)
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts)
+        // Bodies have a time limit of ours, which resumes them.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    if let Some(endpoint) = &options.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(keys) = &options.credentials {
+        loader = loader.credentials_provider(Credentials::new(
+            &keys.access_key,
+            keys.secret_key(),
+            None,
+            None,
+            "given to the program",
+        ));
+    }
+    let shared = loader.load().await;
+
+    let own_server =
+        shared.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some_and(|v| !v.is_empty());
+    let mut config = aws_sdk_s3::config::Builder::from(&shared);
+    if own_server {
+        config = config
+            .force_path_style(true)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+    }
+    if shared.region().is_none() {
+        if !own_server {
+            return Err(StoreError::Config {
+                place: "S3".into(),
+                cause: "no AWS region is configured".into(),
+                remedy: "set AWS_REGION, or AWS_ENDPOINT_URL_S3 for another server",
+            });
+        }
+        config = config.region(Region::new("us-east-1"));
+    }
+    Ok(Client::from_conf(config.build()))
+}
+
+/// Two TLS providers in one binary panic at their first use unless one was chosen.
+pub(crate) fn choose_tls() {
+    static CHOSEN: Once = Once::new();
+    CHOSEN.call_once(|| {
+        // An error says that the program has chosen before: as good.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    });
+}
