@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+
+mod bmp;
+mod decode;
+mod decoded;
+mod error;
+mod format;
+mod geometry;
+mod gif;
+mod jpeg;
+mod limits;
+mod metadata;
+mod orientation;
+mod png;
+mod preprocess;
+mod resize;
+mod samples;
+mod thumbnail;
+mod tiff;
+mod webp;
+
+pub use decode::decode;
+pub use decoded::Decoded;
+pub use error::DecodeError;
+pub use format::Format;
+pub use limits::{Limits, OnTruncated};
+pub use preprocess::Preprocessor;
+pub use thumbnail::thumbnail;

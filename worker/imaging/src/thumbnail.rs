@@ -1,0 +1,33 @@
+//! Small pictures for the report.
+
+use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
+use models::Filter;
+
+use crate::decode::decode_for;
+use crate::geometry::{self, Need, Plan};
+use crate::resize::{Resizer, Source};
+use crate::{DecodeError, Limits};
+
+/// Quality of thumbnails, 1–100.
+const QUALITY: u8 = 80;
+
+/// A JPEG file that shows the image in `bytes`, the right way up, with no side longer than `max_side` pixels (at least
+/// 1) and none longer than it was.
+pub fn thumbnail(bytes: &[u8], limits: &Limits, max_side: u32) -> Result<Vec<u8>, DecodeError> {
+    let max_side = max_side.max(1);
+    let image = decode_for(bytes, limits, &Need::Thumbnail(max_side))?;
+    let size = if image.width.max(image.height) > max_side {
+        geometry::fit((image.width, image.height), (max_side, max_side))
+    } else {
+        (image.width, image.height)
+    };
+    let plan = Plan { scaled: size, crop: (0, 0), place: (0, 0), size };
+    let mut resized = vec![0; size.0 as usize * size.1 as usize * 3];
+    Resizer::default().resize(&image, &Source::new(&image, &plan), Filter::Bilinear, size, &mut resized);
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
+        .encode(&resized, size.0, size.1, ExtendedColorType::Rgb8)
+        .map_err(|error| DecodeError::Undecodable(format!("thumbnail: {error}")))?;
+    Ok(jpeg)
+}
