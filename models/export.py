@@ -2,7 +2,7 @@
 """Exports common architectures with random weights as packages with reference outputs: the zoo that inference is
 compared with ONNX Runtime on.
 
-    pip install numpy pillow onnx onnxruntime onnxscript onnxconverter-common torch torchvision
+    pip install numpy pillow onnx onnxruntime onnxscript torch torchvision
     models/export.py FOLDER [NAME…]
     cargo run --release -p inference --example compare -- FOLDER 100
 
@@ -15,7 +15,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import onnx
 import torch
 import torchvision
 
@@ -116,11 +115,10 @@ def export(model, path, exporter, opset, batch):
         shapes = None if batch else ({0: torch.export.Dim("batch")},)
         torch.onnx.export(model, (example,), str(path), dynamo=True, dynamic_shapes=shapes, **names)
         return
+    if exporter == "half":
+        model, example = model.half(), example.half()
     axes = None if batch else {"input": {0: "batch"}, "logits": {0: "batch"}}
     torch.onnx.export(model, (example,), str(path), dynamo=False, dynamic_axes=axes, **names)
-    if exporter == "half":
-        from onnxconverter_common import float16
-        onnx.save(float16.convert_float_to_float16(onnx.load(path)), path)
 
 
 if __name__ == "__main__":

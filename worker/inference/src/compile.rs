@@ -7,7 +7,6 @@ use std::sync::Arc;
 use models::{ModelSpec, OnnxSource};
 use tract_onnx::Onnx;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::floats::FloatPrecisionTranslator;
 
 use crate::error::Problem;
 use crate::graph::Graph;
@@ -29,7 +28,7 @@ pub(crate) fn compile(source: OnnxSource<'_>, spec: &ModelSpec) -> Result<(Plan,
         None => Problem::Rejected(reason),
     };
     let model = attempt(|| parse(&onnx, graph)?.into_typed()).map_err(reject)?;
-    let model = attempt(|| declutter(model)).map_err(reject)?;
+    let model = attempt(|| model.into_decluttered()).map_err(reject)?;
     let classes = classes(&model, &output)?;
     let plan = attempt(|| {
         let mut model = model;
@@ -41,15 +40,6 @@ pub(crate) fn compile(source: OnnxSource<'_>, spec: &ModelSpec) -> Result<(Plan,
 
 fn parse(onnx: &Onnx, graph: Graph) -> TractResult<InferenceModel> {
     Ok(onnx.parse(&graph.proto, graph.dir.as_deref())?.model)
-}
-
-/// Simplifies the graph; half-precision graphs are computed in float32, which every CPU does faster and better.
-fn declutter(mut model: TypedModel) -> TractResult<TypedModel> {
-    let is_half = |fact: &TypedFact| fact.datum_type == f16::datum_type();
-    if model.nodes().iter().any(|node| node.outputs.iter().any(|output| is_half(&output.fact))) {
-        model.transform(&FloatPrecisionTranslator::new(f16::datum_type(), f32::datum_type()))?;
-    }
-    model.into_decluttered()
 }
 
 /// Length of the only axis of the output that is longer than 1.

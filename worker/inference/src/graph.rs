@@ -13,8 +13,8 @@ use tract_onnx::pb::type_proto::Value as Type;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, ValueInfoProto};
 use tract_onnx::prelude::Framework;
 
-use crate::batch;
 use crate::error::Problem;
+use crate::{batch, half};
 
 /// A graph with one input `[1, …]`, whose shape is what `model.toml` implies, and one output.
 pub(crate) struct Graph {
@@ -48,6 +48,7 @@ impl Graph {
             batch::forget(graph, batch);
         }
         let output = pin_output(graph, spec)?;
+        half::widen(graph, dir)?;
         // Shapes of intermediate values are those of the export, not of one image of this size.
         graph.value_info.clear();
         Ok(Self { proto, dir: dir.map(|dir| dir.to_string_lossy().into_owned()), output, foreign_batch })
@@ -132,6 +133,7 @@ fn pin_input(graph: &mut GraphProto, spec: &ModelSpec) -> Result<Option<i64>, Pr
     if !matches!(kind, DataType::Float | DataType::Float16) {
         return Err(Problem::InputType { input: name, kind: kind.as_str_name().to_lowercase() });
     }
+    tensor.elem_type = DataType::Float as i32;
     let shape = input_shape(spec);
     let declared = tensor.shape.replace(to_proto(shape)).map(|declared| declared.dim).unwrap_or_default();
     if !declared.is_empty() && !fits(&declared, shape) {

@@ -5,6 +5,7 @@ mod classifier;
 mod compile;
 mod error;
 mod graph;
+mod half;
 mod scores;
 
 pub use classifier::{Classifier, Session};

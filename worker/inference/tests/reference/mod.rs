@@ -75,9 +75,15 @@ fn scores(output: &[f32], kind: OutputKind) -> Vec<f32> {
     powers.iter().map(|power| (power / sum) as f32).collect()
 }
 
-/// `reference.pattern` of `models/reference.py`: ((7919 i + 104729 seed) mod 257 - 128) / 64.
+/// `reference.pattern` of `models/reference.py`: fine noise on a slope, up for even seeds, down and brighter for odd
+/// ones. All values are multiples of 1/128.
 pub fn pattern(length: usize, seed: usize) -> Vec<f32> {
-    (0..length).map(|i| ((7919 * i + 104_729 * seed) % 257) as f32).map(|step| (step - 128.0) / 64.0).collect()
+    let value = |i: usize| {
+        let noise = ((7919 * i + 104_729 * seed) % 257) as f32 - 128.0;
+        let slope = (256 * i / length) as f32 - 128.0;
+        noise / 128.0 + if seed.is_multiple_of(2) { slope / 64.0 } else { 1.0 - slope / 64.0 }
+    };
+    (0..length).map(value).collect()
 }
 
 /// Largest absolute difference; NaN counts as infinite.
