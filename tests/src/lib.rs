@@ -2,3 +2,4 @@
 
 pub mod proxy;
 pub mod rabbitmq;
+pub mod s3;

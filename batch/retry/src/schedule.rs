@@ -27,14 +27,14 @@ pub enum Limit {
 }
 
 impl Policy {
-    /// Retries for at most `time`, with delays of up to 200 ms at first and of up to 20 s later.
+    /// Retries for at most `time`, with delays of up to 200 ms at first and of up to 5 s later.
     pub const fn for_at_most(time: Duration) -> Policy {
-        Policy { first: Duration::from_millis(200), longest: Duration::from_secs(20), limit: Limit::Elapsed(time) }
+        Policy { first: Duration::from_millis(200), longest: Duration::from_secs(5), limit: Limit::Elapsed(time) }
     }
 
-    /// At most `attempts` attempts, with delays of up to 200 ms at first and of up to 20 s later.
+    /// At most `attempts` attempts, with delays of up to 200 ms at first and of up to 5 s later.
     pub const fn attempts(attempts: u32) -> Policy {
-        Policy { first: Duration::from_millis(200), longest: Duration::from_secs(20), limit: Limit::Attempts(attempts) }
+        Policy { first: Duration::from_millis(200), longest: Duration::from_secs(5), limit: Limit::Attempts(attempts) }
     }
 
     /// The delays of this policy; its time starts now.
