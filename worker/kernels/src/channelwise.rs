@@ -116,6 +116,11 @@ impl Channelwise {
         })
     }
 
+    /// Pixels of a row that holds the image and all that the windows touch.
+    pub(crate) fn row_pixels(&self) -> usize {
+        self.window.touched(1, self.output.width).max(self.window.padding[1] + self.input.width)
+    }
+
     /// What the border around the image holds.
     pub(crate) fn border(&self) -> f32 {
         if self.maximum { f32::NEG_INFINITY } else { 0.0 }

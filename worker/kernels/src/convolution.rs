@@ -87,11 +87,11 @@ pub(crate) struct View {
 impl Convolution {
     /// Packs the weights.
     pub fn new(isa: Isa, spec: &ConvolutionSpec<'_>) -> Result<Self, Unsupported> {
-        Self::in_strips(isa, spec, STRIP)
+        Self::cut(isa, spec, STRIP, usize::MAX)
     }
 
-    /// Packs the weights for strips of at most `limit` floats, or one row.
-    pub(crate) fn in_strips(isa: Isa, spec: &ConvolutionSpec<'_>, limit: usize) -> Result<Self, Unsupported> {
+    /// Packs the weights for strips of at most `limit` floats (or one row), and panels of at most `widest` blocks.
+    pub(crate) fn cut(isa: Isa, spec: &ConvolutionSpec<'_>, limit: usize, widest: usize) -> Result<Self, Unsupported> {
         let ConvolutionSpec { input, outputs, groups, window, .. } = *spec;
         let [height, width] = window.output(input.height, input.width)?;
         if groups == 0 || outputs == 0 || input.channels == 0 || input.channels % groups + outputs % groups != 0 {
@@ -124,7 +124,8 @@ impl Convolution {
         let strip_rows = window.touched(0, strip);
         let plane = if border.is_some() { strip_rows * row } else { input.height * row };
 
-        let rows = Rows { outputs, bias: spec.bias, activation: spec.activation, input_step: window.stride[1] * unit };
+        let input_step = window.stride[1] * unit;
+        let rows = Rows { outputs, bias: spec.bias, activation: spec.activation, input_step, widest };
         let (inputs_of_group, outputs_of_group) = (input.channels / groups, outputs / groups);
         let reads = |channels: Range<usize>| {
             let group = |channel: usize| channel / outputs_of_group * inputs_of_group;

@@ -54,8 +54,7 @@ pub(crate) unsafe fn fold<S: Simd, const K: usize, const STRIDE: usize, const MA
     }
 }
 
-/// `P` pixels from `first` on, one vector of channels. Each input is loaded once and used for all pixels whose window
-/// covers it.
+/// `P` pixels from `first` on, one vector of channels.
 ///
 /// # Safety
 /// As [`fold`], with `first + P` at most `pixels`.
@@ -81,13 +80,24 @@ unsafe fn run<S: Simd, const K: usize, const STRIDE: usize, const MAX: bool, con
                     values[0] = step::<S, MAX>(s, values[0], x, weights.wrapping_add(kx * BLOCK));
                 }
             } else {
-                for i in 0..(P - 1) * STRIDE + K {
-                    let x = s.load(input.add(i * BLOCK));
+                let mut w = [s.splat(0.0); K];
+                let mut x = [s.splat(0.0); K];
+                for kx in 0..K {
+                    if !MAX {
+                        w[kx] = s.load(weights.add(kx * BLOCK));
+                    }
+                    x[kx] = s.load(input.add(kx * BLOCK));
+                }
+                for p in 0..P {
                     for kx in 0..K {
-                        if i >= kx && (i - kx) % STRIDE == 0 && (i - kx) / STRIDE < P {
-                            let p = (i - kx) / STRIDE;
-                            values[p] = step::<S, MAX>(s, values[p], x, weights.wrapping_add(kx * BLOCK));
-                        }
+                        values[p] = if MAX { s.max(values[p], x[kx]) } else { s.fma(x[kx], w[kx], values[p]) };
+                    }
+                    if p + 1 == P {
+                        break;
+                    }
+                    for kx in 0..K {
+                        let next = kx + STRIDE;
+                        x[kx] = if next < K { x[next] } else { s.load(input.add((p * STRIDE + next) * BLOCK)) };
                     }
                 }
             }

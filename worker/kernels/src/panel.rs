@@ -23,8 +23,8 @@ pub(crate) struct Panel {
     pub first_block: usize,
     pub blocks: usize,
     segments: Vec<Segment>,
-    /// Where its weights start.
-    weights: usize,
+    /// Where its weights are.
+    weights: std::ops::Range<usize>,
     /// Entry p computes p + 1 pixels.
     tiles: &'static [TileKernel],
 }
@@ -42,6 +42,8 @@ pub(crate) struct Rows<'a> {
     pub activation: Activation,
     /// Floats from one pixel to the next.
     pub input_step: usize,
+    /// Blocks of output channels in a panel, if fewer than a tile holds are wanted.
+    pub widest: usize,
 }
 
 /// Where a run of tiles reads and writes.
@@ -72,21 +74,25 @@ impl Panels {
         }
         let mut panels = Vec::new();
         let mut weights = Vec::new();
-        for first_block in (0..blocks).step_by(kernels.widest()) {
-            let blocks = kernels.widest().min(blocks - first_block);
-            let lanes = first_block * BLOCK..(first_block + blocks) * BLOCK;
-            let outputs = lanes.start..lanes.end.min(rows.outputs);
-            let start = weights.len();
+        let widest = rows.widest.min(kernels.widest());
+        // A last block of at most 8 channels is a panel of its own, of half the width.
+        let half = (1..=BLOCK / 2).contains(&(rows.outputs % BLOCK));
+        let whole = blocks - usize::from(half);
+        let whole_panels = (0..whole).step_by(widest).map(|first| (first, widest.min(whole - first), BLOCK));
+        for (first_block, blocks, block_len) in whole_panels.chain(half.then_some((whole, 1, BLOCK / 2))) {
+            let start = first_block * BLOCK;
+            let outputs = start..rows.outputs.min(start + blocks * BLOCK);
+            let from = weights.len();
             let mut segments = Vec::new();
             for read in reads(outputs.clone()) {
                 for column in &read.columns {
                     weights.extend(outputs.clone().map(|output| weight(output, *column)));
-                    weights.resize(weights.len() + lanes.end - outputs.end, 0.0);
+                    weights.resize(weights.len() + blocks * block_len - outputs.len(), 0.0);
                 }
                 segments.push(Segment { offset: read.offset, count: read.columns.len() });
             }
-            let tiles = kernels.tiles(blocks, rows.input_step);
-            panels.push(Panel { first_block, blocks, segments, weights: start, tiles });
+            let tiles = kernels.tiles(blocks * block_len, rows.input_step);
+            panels.push(Panel { first_block, blocks, segments, weights: from..weights.len(), tiles });
         }
         let weights = Buffer::copied(&weights);
         Self { kernels, panels, weights, bias, activation: rows.activation, input_step: rows.input_step }
@@ -95,7 +101,6 @@ impl Panels {
     pub fn iter(&self) -> std::slice::Iter<'_, Panel> {
         self.panels.iter()
     }
-
 
     /// Computes `run.pixels` pixels of one panel, in tiles of nearly equal size.
     ///
@@ -111,7 +116,8 @@ impl Panels {
             input_step: self.input_step,
             segments: panel.segments.as_ptr(),
             segment_count: panel.segments.len(),
-            weights: self.weights[panel.weights..].as_ptr(),
+            weights: self.weights[panel.weights.clone()].as_ptr(),
+            panel_len: panel.weights.len(),
             bias: self.bias[panel.first_block * BLOCK..].as_ptr(),
             residual: run.residual,
             output: run.output,

@@ -14,6 +14,9 @@ use crate::layout::BLOCK;
 use crate::panel::Panel;
 use crate::shape::{Shape, Unsupported, check_len};
 
+/// Floats of a ring of two blocks that still leave room for the other operands in the first-level cache.
+const RING: usize = 4 * 1024;
+
 /// A channelwise op, alone or fused with the convolution before it.
 pub struct Sweep {
     before: Option<Convolution>,
@@ -31,8 +34,10 @@ impl Sweep {
 
     /// The op applied to the output of a convolution.
     pub fn after(isa: Isa, before: &ConvolutionSpec<'_>, op: Channelwise) -> Result<Self, Unsupported> {
+        // Two blocks at once, unless their rows would push each other out of the first-level cache.
+        let widest = if op.row_pixels() * op.window.reach(0) * 2 * BLOCK > RING { 1 } else { usize::MAX };
         // One strip: the ring asks for all rows in turn, once for each group of channels.
-        let before = Convolution::in_strips(isa, before, usize::MAX)?;
+        let before = Convolution::cut(isa, before, usize::MAX, widest)?;
         if before.output() != op.input {
             let (output, input) = (before.output(), op.input);
             return Err(Unsupported::new(format!("a convolution makes {output:?}, the next op takes {input:?}")));
@@ -41,8 +46,7 @@ impl Sweep {
     }
 
     fn new(before: Option<Convolution>, op: Channelwise) -> Self {
-        let row_pixels = op.window.touched(1, op.output.width).max(op.window.padding[1] + op.input.width);
-        Self { before, slots: op.window.reach(0), op, row_pixels }
+        Self { before, slots: op.window.reach(0), row_pixels: op.row_pixels(), op }
     }
 
     /// The input, of the convolution if there is one.

@@ -3,6 +3,7 @@
 
 use crate::activation::{Activation, activate};
 use crate::fold::{Row, fold};
+use crate::layout::BLOCK;
 use crate::tile::{Tile, tile};
 
 pub(crate) type TileKernel = unsafe fn(&Tile);
@@ -11,10 +12,10 @@ pub(crate) type RowKernel = unsafe fn(&Row);
 /// Everything that depends on the instruction set.
 pub(crate) struct Kernels {
     pub name: &'static str,
-    /// Tiles by blocks of output channels (one less), then by [`step_index`], then by pixels (one less). There are as
-    /// many blocks and pixels as fit into the registers.
+    /// Tiles for half a block of output channels, a block, and more; each as in [`STEPS`], and of those by pixels (one
+    /// less). There are as many blocks and pixels as fit into the registers.
     tiles: &'static [[&'static [TileKernel]; STEPS.len()]],
-    /// Rows by maximum or sum, then by [`row_index`].
+    /// Rows that sum and rows that take the maximum, each as in [`ROWS`].
     rows: [[RowKernel; ROWS.len()]; 2],
     pub activate: unsafe fn(Activation, *mut f32, usize),
     /// Whether this processor has the instructions.
@@ -30,12 +31,13 @@ const ROWS: [(usize, usize); 6] = [(0, 0), (2, 2), (3, 1), (3, 2), (5, 1), (5, 2
 impl Kernels {
     /// Blocks of output channels in the widest tile.
     pub fn widest(&self) -> usize {
-        self.tiles.len()
+        self.tiles.len() - 1
     }
 
-    /// The tiles of `blocks` blocks for pixels `step` floats apart; entry p computes p + 1 pixels.
-    pub fn tiles(&self, blocks: usize, step: usize) -> &'static [TileKernel] {
-        self.tiles[blocks - 1][STEPS.iter().position(|known| *known == step).unwrap_or(0)]
+    /// The tiles of `channels` output channels (half a block or whole blocks) for pixels `step` floats apart; entry p
+    /// computes p + 1 pixels.
+    pub fn tiles(&self, channels: usize, step: usize) -> &'static [TileKernel] {
+        self.tiles[channels / BLOCK][STEPS.iter().position(|known| *known == step).unwrap_or(0)]
     }
 
     /// The row kernel for a window's horizontal taps, stride and dilation.
@@ -62,18 +64,20 @@ pub(crate) fn supported() -> Vec<&'static Kernels> {
 /// A module with the kernels of one instruction set: `$token` makes the proof inside functions that have the
 /// `$feature`; one tile table for each entry of `vectors => pixels`.
 macro_rules! instruction_set {
-    ($module:ident, $simd:ty, $token:expr, $supported:expr, [$($feature:meta)?], $($vectors:literal => $pixels:tt),*) => {
+    (
+        $module:ident, $simd:ty, $token:expr, $supported:expr, [$($feature:meta)?],
+        half: ($half:ty, $half_token:expr), $half_vectors:literal => $half_pixels:tt,
+        $($vectors:literal => $pixels:tt),*
+    ) => {
         mod $module {
             use super::*;
 
             pub(super) static KERNELS: Kernels = Kernels {
                 name: stringify!($module),
-                tiles: &[$([
-                    tiles!($pixels, $vectors, 0),
-                    tiles!($pixels, $vectors, 2),
-                    tiles!($pixels, $vectors, 16),
-                    tiles!($pixels, $vectors, 32),
-                ]),*],
+                tiles: &[
+                    tiles!(half_tile, $half_pixels, $half_vectors),
+                    $(tiles!(whole_tile, $pixels, $vectors)),*
+                ],
                 rows: [
                     [row::<0, 0, false>, row::<2, 2, false>, row::<3, 1, false>, row::<3, 2, false>,
                      row::<5, 1, false>, row::<5, 2, false>],
@@ -87,9 +91,17 @@ macro_rules! instruction_set {
             /// # Safety
             /// As `tile`, and the processor must have the instructions.
             $(#[$feature])?
-            unsafe fn each_tile<const P: usize, const N: usize, const STEP: usize>(operands: &Tile) {
+            unsafe fn whole_tile<const P: usize, const N: usize, const STEP: usize>(operands: &Tile) {
                 // SAFETY: passed on; tables are only used where `supported` said so.
                 unsafe { tile::<$simd, P, N, STEP>($token, operands) }
+            }
+
+            /// # Safety
+            /// As `tile`, and the processor must have the instructions.
+            $(#[$feature])?
+            unsafe fn half_tile<const P: usize, const N: usize, const STEP: usize>(operands: &Tile) {
+                // SAFETY: as above.
+                unsafe { tile::<$half, P, N, STEP>($half_token, operands) }
             }
 
             /// # Safety
@@ -112,19 +124,33 @@ macro_rules! instruction_set {
 }
 
 macro_rules! tiles {
-    ([$($pixels:literal)*], $vectors:literal, $step:literal) => {
-        &[$(each_tile::<$pixels, $vectors, $step>),*]
+    ($kernel:ident, $pixels:tt, $vectors:literal) => {
+        [
+            tiles!($kernel, $pixels, $vectors, 0),
+            tiles!($kernel, $pixels, $vectors, 2),
+            tiles!($kernel, $pixels, $vectors, 16),
+            tiles!($kernel, $pixels, $vectors, 32),
+        ]
+    };
+    ($kernel:ident, [$($pixels:literal)*], $vectors:literal, $step:literal) => {
+        &[$($kernel::<$pixels, $vectors, $step>),*]
     };
 }
 
 #[cfg(target_arch = "x86_64")]
-instruction_set!(avx512, crate::simd::Avx512, crate::simd::Avx512::new(), || is_x86_feature_detected!("avx512f"),
-    [target_feature(enable = "avx512f")],
+instruction_set!(avx512, crate::simd::Avx512, crate::simd::Avx512::new(), 
+    || is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl"),
+    [target_feature(enable = "avx512f,avx512vl")],
+    half: (crate::simd::Avx2, crate::simd::Avx2::new()), 1 => [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
     1 => [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 2 => [1 2 3 4 5 6 7 8 9 10 11 12 13 14]);
 #[cfg(target_arch = "x86_64")]
 instruction_set!(avx2, crate::simd::Avx2, crate::simd::Avx2::new(),
     || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-    [target_feature(enable = "avx2,fma")], 2 => [1 2 3 4 5 6]);
+    [target_feature(enable = "avx2,fma")],
+    half: (crate::simd::Avx2, crate::simd::Avx2::new()), 1 => [1 2 3 4 5 6 7 8 9 10 11 12],
+    2 => [1 2 3 4 5 6]);
 #[cfg(target_arch = "aarch64")]
-instruction_set!(neon, crate::simd::Neon, crate::simd::Neon, || true, [], 4 => [1 2 3 4 5 6]);
-instruction_set!(portable, crate::simd::Portable, crate::simd::Portable, || true, [], 4 => [1 2]);
+instruction_set!(neon, crate::simd::Neon, crate::simd::Neon, || true, [],
+    half: (crate::simd::Neon, crate::simd::Neon), 2 => [1 2 3 4 5 6 7 8 9 10 11 12], 4 => [1 2 3 4 5 6]);
+instruction_set!(portable, crate::simd::Portable, crate::simd::Portable, || true, [],
+    half: (crate::simd::Portable, crate::simd::Portable), 2 => [1 2 3 4], 4 => [1 2]);

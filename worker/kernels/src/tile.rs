@@ -26,6 +26,8 @@ pub(crate) struct Tile {
     pub segment_count: usize,
     /// For each float of each segment, `N` vectors.
     pub weights: *const f32,
+    /// Floats of the panel's weights; the next panel's follow.
+    pub panel_len: usize,
     /// `N` vectors: what the sums start from.
     pub bias: *const f32,
     /// Added at the end; shaped and strided like `output`, or null.
@@ -63,6 +65,11 @@ pub(crate) unsafe fn tile<S: Simd, const P: usize, const N: usize, const STEP: u
             let mut input = tile.input.add(segment.offset);
             let end = input.add(segment.count);
             while input != end {
+                // The next panel's weights, at the same place: each panel is read from far away only once, and the
+                // processor does not foresee it.
+                for line in (0..N * S::LANES).step_by(BLOCK) {
+                    s.prefetch(weights.wrapping_add(tile.panel_len + line));
+                }
                 let mut w = [s.splat(0.0); N];
                 for n in 0..N {
                     w[n] = s.load(weights.add(n * S::LANES));

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each example uses its part")]
 
+pub mod chain;
+
 use std::time::Instant;
 
 /// A reproducible stream of floats within ±1.

@@ -33,6 +33,8 @@ pub(crate) trait Simd: Copy {
     /// # Safety
     /// `to` must be valid for writes of `LANES` floats; any alignment.
     unsafe fn store(self, to: *mut f32, v: Self::V);
+    /// Asks for the cache line at `at`, which need not be valid, in the second-level cache.
+    fn prefetch(self, at: *const f32);
     fn splat(self, x: f32) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;

@@ -33,6 +33,9 @@ impl Simd for Neon {
         // SAFETY: as in `load`.
         unsafe { vst1q_f32(to, v) }
     }
+    /// Left to the processor: the instruction is not stable in Rust.
+    #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
     #[inline(always)]
     fn splat(self, x: f32) -> float32x4_t {
         // SAFETY: every 64-bit Arm processor has NEON.

@@ -26,6 +26,8 @@ impl Simd for Portable {
         unsafe { to.cast::<[f32; 4]>().write(v) }
     }
     #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
+    #[inline(always)]
     fn splat(self, x: f32) -> [f32; 4] {
         [x; 4]
     }

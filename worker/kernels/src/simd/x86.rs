@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::Simd;
 
-/// 16 lanes. Holding one means: the processor has AVX-512F.
+/// 16 lanes. Holding one means: the processor has AVX-512F (and VL, so that `Avx2` has 32 registers beside it).
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(());
 
@@ -56,6 +56,11 @@ impl Simd for Avx512 {
         unsafe { _mm512_storeu_ps(to, v) }
     }
     #[inline(always)]
+    fn prefetch(self, at: *const f32) {
+        // SAFETY: prefetching is a hint that never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) };
+    }
+    #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
         // SAFETY: the token is only made where the processor has these instructions.
         unsafe { _mm512_set1_ps(x) }
@@ -86,6 +91,11 @@ impl Simd for Avx2 {
     unsafe fn store(self, to: *mut f32, v: __m256) {
         // SAFETY: as in `load`.
         unsafe { _mm256_storeu_ps(to, v) }
+    }
+    #[inline(always)]
+    fn prefetch(self, at: *const f32) {
+        // SAFETY: prefetching is a hint that never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) };
     }
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
