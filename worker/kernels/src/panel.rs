@@ -140,7 +140,7 @@ impl Panels {
             unsafe { panel.tiles[end - pixel - 1](&operands) };
             pixel = end;
         }
-        if self.activation.needs_pass() && run.output_step == BLOCK {
+        if self.activation.needs_pass() {
             for block in 0..panel.blocks {
                 // SAFETY: the pixels that were just written.
                 unsafe {

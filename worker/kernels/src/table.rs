@@ -3,6 +3,7 @@
 
 use crate::activation::{Activation, activate};
 use crate::fold::{Row, fold};
+use crate::lanes::{add, mean, scale};
 use crate::layout::BLOCK;
 use crate::tile::{Tile, tile};
 
@@ -18,6 +19,9 @@ pub(crate) struct Kernels {
     /// Rows that sum and rows that take the maximum, each as in [`ROWS`].
     rows: [[RowKernel; ROWS.len()]; 2],
     pub activate: unsafe fn(Activation, *mut f32, usize),
+    pub add: unsafe fn(*const f32, *const f32, *mut f32, usize, (f32, f32)),
+    pub scale: unsafe fn(*mut f32, *const f32, usize),
+    pub mean: unsafe fn(*const f32, *mut f32, usize),
     /// Whether this processor has the instructions.
     supported: fn() -> bool,
 }
@@ -84,7 +88,10 @@ macro_rules! instruction_set {
                     [row::<0, 0, true>, row::<2, 2, true>, row::<3, 1, true>, row::<3, 2, true>,
                      row::<5, 1, true>, row::<5, 2, true>],
                 ],
-                activate: pass,
+                activate: each_value,
+                add: each_sum,
+                scale: each_channel,
+                mean: each_mean,
                 supported: $supported,
             };
 
@@ -115,9 +122,33 @@ macro_rules! instruction_set {
             /// # Safety
             /// As `activate`, and the processor must have the instructions.
             $(#[$feature])?
-            unsafe fn pass(activation: Activation, values: *mut f32, len: usize) {
+            unsafe fn each_value(activation: Activation, values: *mut f32, len: usize) {
                 // SAFETY: as above.
                 unsafe { activate::<$simd>($token, activation, values, len) }
+            }
+
+            /// # Safety
+            /// As `add`, and the processor must have the instructions.
+            $(#[$feature])?
+            unsafe fn each_sum(a: *const f32, b: *const f32, out: *mut f32, len: usize, bounds: (f32, f32)) {
+                // SAFETY: as above.
+                unsafe { add::<$simd>($token, a, b, out, len, bounds) }
+            }
+
+            /// # Safety
+            /// As `scale`, and the processor must have the instructions.
+            $(#[$feature])?
+            unsafe fn each_channel(image: *mut f32, factors: *const f32, pixels: usize) {
+                // SAFETY: as above.
+                unsafe { scale::<$simd>($token, image, factors, pixels) }
+            }
+
+            /// # Safety
+            /// As `mean`, and the processor must have the instructions.
+            $(#[$feature])?
+            unsafe fn each_mean(image: *const f32, out: *mut f32, pixels: usize) {
+                // SAFETY: as above.
+                unsafe { mean::<$simd>($token, image, out, pixels) }
             }
         }
     };

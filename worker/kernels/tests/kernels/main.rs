@@ -2,5 +2,7 @@
 
 mod activation;
 mod convolution;
+mod elementwise;
+mod product;
 mod reference;
 mod sweep;
