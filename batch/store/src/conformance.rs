@@ -59,6 +59,7 @@ impl Suite<'_> {
         assert_eq!(self.get("once/empty").await.as_deref(), Some(&b""[..]));
         let meta = self.store.head(&self.key("once/a")).await.expect("head works").expect("it is there");
         assert_eq!(meta.size, 5);
+        assert!(self.store.remembers_its_maker(&self.key("once/a")).await.expect("head works"), "metadata is lost");
         assert!(!meta.etag.is_empty() && !meta.etag.contains('"'), "{}", meta.etag);
     }
 
@@ -94,6 +95,7 @@ impl Suite<'_> {
         let second = writers.pop().expect("two writers").finish().await.expect("finished");
         let first = writers.pop().expect("two writers").finish().await.expect("finished");
         assert_eq!((second, first), (Created::Now, Created::Before));
+        assert!(self.store.remembers_its_maker(&key).await.expect("head works"), "metadata of large objects is lost");
 
         let mut reader = self.store.reader(&key).await.expect("opened").expect("it is there");
         assert_eq!(reader.meta().size, 1 + 21 * piece.len() as u64);

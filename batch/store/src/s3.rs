@@ -88,6 +88,11 @@ impl S3Store {
         self.bucket.delete(&self.name(key)).await
     }
 
+    #[cfg(any(test, feature = "conformance"))]
+    pub(crate) async fn remembers_its_maker(&self, key: &Key) -> Result<bool, StoreError> {
+        Ok(self.bucket.head(&self.name(key)).await?.is_some_and(|found| found.has_maker()))
+    }
+
     pub(crate) fn list(&self, prefix: &str, start_after: Option<&str>) -> Listing {
         let span = Span {
             prefix: format!("{}{prefix}", self.prefix),

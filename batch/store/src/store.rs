@@ -183,6 +183,16 @@ impl Store {
         }
     }
 
+    /// Whether an object still tells who made it, which is how a lost answer is recognised as a success of ours.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(crate) async fn remembers_its_maker(&self, key: &Key) -> Result<bool, StoreError> {
+        match self {
+            // No answer of a directory gets lost.
+            Store::Local(_) => Ok(true),
+            Store::S3(store) => store.remembers_its_maker(key).await,
+        }
+    }
+
     /// Finds out by trying whether this store can be written, and whether it refuses to create what exists.
     ///
     /// # Errors

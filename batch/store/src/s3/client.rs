@@ -46,8 +46,14 @@ pub(crate) async fn connect(options: &Options) -> Result<Client, StoreError> {
     }
     let shared = loader.load().await;
 
-    let own_server =
-        shared.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some_and(|v| !v.is_empty());
+    // The SDK takes the first of these too, but tells nobody.
+    let endpoint =
+        options.endpoint.clone().or_else(|| std::env::var("AWS_ENDPOINT_URL_S3").ok().filter(|v| !v.is_empty()));
+    let endpoint = endpoint.or_else(|| shared.endpoint_url().map(str::to_owned));
+    let own_server = endpoint.is_some();
+    if let Some(endpoint) = endpoint {
+        check_endpoint(&endpoint)?;
+    }
     let mut config = aws_sdk_s3::config::Builder::from(&shared);
     if own_server {
         config = config
@@ -66,6 +72,17 @@ pub(crate) async fn connect(options: &Options) -> Result<Client, StoreError> {
         config = config.region(Region::new("us-east-1"));
     }
     Ok(Client::from_conf(config.build()))
+}
+
+fn check_endpoint(endpoint: &str) -> Result<(), StoreError> {
+    match reqwest::Url::parse(endpoint) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
+        _ => Err(StoreError::Config {
+            place: "S3".into(),
+            cause: format!("its endpoint {endpoint:?} is not a URL"),
+            remedy: "set AWS_ENDPOINT_URL_S3 to http://host:port or https://host",
+        }),
+    }
 }
 
 /// Two TLS providers in one binary panic at their first use unless one was chosen.

@@ -40,3 +40,10 @@ impl Bucket {
         }))
     }
 }
+
+#[cfg(any(test, feature = "conformance"))]
+impl super::bucket::Found {
+    pub(super) fn has_maker(&self) -> bool {
+        self.metadata.contains_key(MAKER)
+    }
+}

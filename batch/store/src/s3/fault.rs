@@ -52,17 +52,9 @@ impl Fault {
                 Fault { kind, cause: describe(status, code, answer.err().message()) }
             }
             SdkError::TimeoutError(_) => Fault { kind: Kind::Transient, cause: "it did not answer in time".into() },
-            _ => {
-                let cause = chain(&error);
-                let kind = match &error {
-                    _ if cause.contains("no providers in chain provided credentials") => Kind::NoCredentials,
-                    // Credentials that could not be refreshed, for example.
-                    SdkError::DispatchFailure(failure) if failure.is_user() => Kind::Config,
-                    SdkError::ConstructionFailure(_) if !cause.contains("credentials") => Kind::Config,
-                    _ => Kind::Transient,
-                };
-                Fault { kind, cause }
-            }
+            SdkError::ConstructionFailure(_) => unanswered(chain(&error), true),
+            SdkError::DispatchFailure(failure) => unanswered(chain(&error), failure.is_user()),
+            _ => unanswered(chain(&error), false),
         }
     }
 
@@ -93,6 +85,22 @@ impl Fault {
     }
 }
 
+/// A request that brought no answer; `ours` if it could not even be sent as it was.
+fn unanswered(cause: String, ours: bool) -> Fault {
+    // The chain of credentials lists all that it tried, one a line.
+    let short = cause.lines().next().unwrap_or_default().trim_end_matches(" Attempted:").to_owned();
+    let kind = match () {
+        () if NO_CREDENTIALS.iter().any(|text| cause.contains(text)) => Kind::NoCredentials,
+        // Credentials that could not be refreshed may be had later.
+        () if ours && !cause.contains("credentials") => Kind::Config,
+        () => Kind::Transient,
+    };
+    Fault { kind, cause: short }
+}
+
+/// How the SDK says that nothing is configured; it has no type for it.
+const NO_CREDENTIALS: [&str; 2] = ["no credentials found in chain", "no providers in chain provided credentials"];
+
 fn kind_of(status: u16, code: &str) -> Kind {
     match (status, code) {
         (_, "NoSuchBucket" | "InvalidBucketName") => Kind::NoBucket,
@@ -107,8 +115,8 @@ fn kind_of(status: u16, code: &str) -> Kind {
         ) => Kind::Transient,
         (501, _) => Kind::Config,
         (408 | 409 | 425 | 429 | 500.., _) => Kind::Transient,
-        (404, _) => Kind::Absent,
-        (401 | 403, _) => Kind::Denied,
+        (404, "" | "NoSuchKey" | "NotFound") => Kind::Absent,
+        (401 | 403, _) | (_, "XAdminUserNotFound") => Kind::Denied,
         // Answers without a status are no answers.
         (0, _) => Kind::Transient,
         _ => Kind::Config,
@@ -156,7 +164,10 @@ mod tests {
             (412, "PreconditionFailed", Kind::Condition),
             (404, "NoSuchKey", Kind::Absent),
             (404, "", Kind::Absent),
+            (404, "NotFound", Kind::Absent),
             (404, "NoSuchBucket", Kind::NoBucket),
+            (404, "NoSuchWebsite", Kind::Config),
+            (404, "XAdminUserNotFound", Kind::Denied),
             (404, "NoSuchUpload", Kind::NoUpload),
             (403, "AccessDenied", Kind::Denied),
             (403, "SignatureDoesNotMatch", Kind::Denied),
@@ -169,5 +180,21 @@ mod tests {
         for (status, code, kind) in cases {
             assert_eq!(kind_of(status, code), kind, "{status} {code}");
         }
+    }
+
+    #[test]
+    fn missing_credentials_are_told_from_credentials_that_cannot_be_had_now() {
+        let missing = unanswered(
+            "other: not enabled: no credentials found in chain. Attempted:\n  Environment: no".into(),
+            false,
+        );
+        assert_eq!(
+            (missing.kind, &*missing.cause),
+            (Kind::NoCredentials, "other: not enabled: no credentials found in chain.")
+        );
+        let later = unanswered("an error occurred while loading credentials: time-out".into(), true);
+        assert_eq!(later.kind, Kind::Transient);
+        assert_eq!(unanswered("io error: connection refused".into(), false).kind, Kind::Transient);
+        assert_eq!(unanswered("failed to build a request".into(), true).kind, Kind::Config);
     }
 }

@@ -89,5 +89,10 @@ async fn what_cannot_work_is_told_at_once() {
     let wrong = store::Credentials::new(crate::s3::ACCESS_KEY, "wrong-secret");
     let told = refusal("s3://results/x", &Options { credentials: Some(wrong), ..server.options() }).await;
     assert!(told.contains("SignatureDoesNotMatch") && told.contains("credentials"), "{told}");
+    for endpoint in ["nonsense", "ftp://127.0.0.1:1", "http://"] {
+        let options = Options { endpoint: Some(endpoint.into()), ..server.options() };
+        let refused = Store::open_with("s3://results/x", &options).await.expect_err("that is no endpoint");
+        assert!(refused.exit_code() == 64 && refused.to_string().contains(endpoint), "{refused}");
+    }
     assert!(server.objects(BUCKET).is_empty(), "an unsigned request was served");
 }

@@ -29,9 +29,9 @@ async fn one_of_200_wins_whatever_gets_lost() {
         pair.server.faults().seed(seed);
         pair.server.faults().set(|plan| {
             plan.slow_down = 0.05;
-            plan.reset_after = 0.2;
-            plan.error_after = 0.1;
-            plan.conflict = 0.1;
+            plan.reset_after = 0.1;
+            plan.error_after = 0.05;
+            plan.conflict = 0.05;
         });
         let winners = race(&pair.store, "one").await;
         assert!(pair.server.faults().injected() > 20, "hardly anything went wrong");
@@ -65,6 +65,15 @@ async fn a_lost_answer_is_no_loss() {
         }
     }
     assert_eq!(pair.server.open_uploads(), 0, "unfinished uploads are left");
+}
+
+#[tokio::test]
+async fn a_server_that_forgets_metadata_is_safe() {
+    let pair = Pair::start().await;
+    pair.server.faults().set(|plan| (plan.reset_after, plan.forget_metadata) = (1.0, true));
+    heal_after_one_fault(&pair);
+    assert_eq!(pair.store.create(&key("a"), Bytes::from("x")).await.expect("created"), Created::Before);
+    assert_eq!(pair.server.objects(BUCKET)["a/store/a"], "x");
 }
 
 async fn create(store: &Store, key: &Key, content: Bytes, large: bool, before_the_end: impl FnOnce()) -> Created {
