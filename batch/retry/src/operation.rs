@@ -43,7 +43,8 @@ impl<E: std::error::Error> std::error::Error for Failure<E> {
     }
 }
 
-/// Runs `operation(attempt)`, attempts counted from 0, until it succeeds, fails for good or the policy's limit is reached.
+/// Runs `operation(attempt)`, attempts counted from 0, until it succeeds, fails for good or the policy's limit is
+/// reached.
 ///
 /// # Errors
 /// The failure of the last attempt: `Permanent` as the operation said, `Transient` when the limit was reached.

@@ -1,4 +1,5 @@
-//! When to try again: the delays of a bounded exponential backoff with full jitter. The only place of the crate `backoff`.
+//! When to try again: the delays of a bounded exponential backoff with full jitter. The only place of the crate
+//! `backoff`.
 
 use std::time::{Duration, Instant};
 
@@ -73,7 +74,8 @@ struct Delays<C> {
 
 impl<C: Clock> Delays<C> {
     fn new(policy: Policy, clock: C) -> Delays<C> {
-        // A randomization factor of 1 spreads each delay over [0, 2 · interval]: with half the interval that is full jitter.
+        // A randomization factor of 1 spreads each delay over [0, 2 · interval]: with half the interval that is full
+        // jitter.
         let start_time: Instant = clock.now();
         let backoff = ExponentialBackoff {
             current_interval: policy.first / 2,

@@ -1,4 +1,5 @@
-//! What every kind of store must do: one suite, run against each of them. A check that does not hold panics and says so.
+//! What every kind of store must do: one suite, run against each of them. A check that does not hold panics and says
+//! so.
 
 use std::collections::BTreeSet;
 

@@ -70,7 +70,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later without anybody changing configuration or input. The one place that decides.
+    /// Whether the same call may succeed later without anybody changing configuration or input. The one place that
+    /// decides.
     pub fn is_retryable(&self) -> bool {
         match self {
             StoreError::Unavailable { .. } | StoreError::Full { .. } => true,

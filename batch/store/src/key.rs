@@ -7,8 +7,8 @@ use crate::error::StoreError;
 
 /// The name of an object, relative to the store: `batches/b1/parts/00000000.jsonl`.
 ///
-/// Segments of `[A-Za-z0-9._-]`, joined by `/`; none is empty, `.` or `..`, none begins with `.tmp` (the local store's own
-/// files); at most 255 bytes a segment and 800 in all.
+/// Segments of `[A-Za-z0-9._-]`, joined by `/`; none is empty, `.` or `..`, none begins with `.tmp` (the local store's
+/// own files); at most 255 bytes a segment and 800 in all.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(String);
 

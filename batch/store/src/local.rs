@@ -1,4 +1,5 @@
-//! A directory as a store. Objects appear by an atomic rename that refuses to replace, after their bytes are on the disk.
+//! A directory as a store. Objects appear by an atomic rename that refuses to replace, after their bytes are on the
+//! disk.
 
 mod durable;
 mod listing;
@@ -11,6 +12,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream;
@@ -30,6 +32,9 @@ pub(crate) use writer::LocalWriter;
 pub struct LocalStore {
     durable: Arc<Durable>,
 }
+
+/// A network file system that hangs must not hang a worker for ever.
+const HUNG: Duration = Duration::from_secs(300);
 
 /// Bytes a reader takes at once.
 const CHUNK: u64 = 1 << 20;
@@ -198,12 +203,15 @@ async fn blocking<T: Send + 'static>(
     place: String,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result.map_err(|e| fault(place, e)),
-        Err(e) => match e.try_into_panic() {
+    match tokio::time::timeout(HUNG, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(result)) => result.map_err(|e| fault(place, e)),
+        Ok(Err(e)) => match e.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_) => Err(StoreError::Unavailable { place, cause: "the program is shutting down".into() }),
         },
+        Err(_) => {
+            Err(StoreError::Unavailable { place, cause: format!("its disk did not answer for {} s", HUNG.as_secs()) })
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Settings of a store's connection. The default is right for a worker: the `AWS_*` environment, faults survived for five minutes.
+/// Settings of a store's connection. The default is right for a worker: the `AWS_*` environment, faults survived for
+/// five minutes.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// How long one call goes on trying while the store is unavailable.

@@ -1,4 +1,5 @@
-//! Images by their URI: objects of any bucket, files and web pages, whole and bounded; and the objects of a bucket as a listing.
+//! Images by their URI: objects of any bucket, files and web pages, whole and bounded; and the objects of a bucket as a
+//! listing.
 
 mod error;
 mod file;
@@ -39,7 +40,8 @@ pub struct Object {
 pub struct Settings {
     /// Connection and patience, as of a store.
     pub options: Options,
-    /// Hosts (`host` or `host:port`) that `https://` images may come from; `http://host:port` allows that host without TLS.
+    /// Hosts (`host` or `host:port`) that `https://` images may come from; `http://host:port` allows that host without
+    /// TLS.
     pub http_hosts: Vec<String>,
     /// Directories that files must lie in, symbolic links resolved; any file if absent.
     pub file_roots: Option<Vec<PathBuf>>,
@@ -70,8 +72,8 @@ impl Sources {
         Ok(Sources(Arc::new(Inner { settings, client: OnceCell::new(), buckets: Mutex::default(), web })))
     }
 
-    /// The bytes of one image: `s3://bucket/key`, `https://…`, `file:///path` or a path. With `etag` (as it was listed, without quotes)
-    /// only that version. Faults that pass are retried within the patience of the settings.
+    /// The bytes of one image: `s3://bucket/key`, `https://…`, `file:///path` or a path. With `etag` (as it was listed,
+    /// without quotes) only that version. Faults that pass are retried within the patience of the settings.
     ///
     /// # Errors
     /// [`FetchError`] with its code; transient if the fault lasted longer than the patience.

@@ -42,8 +42,8 @@ pub struct Meta {
 }
 
 impl Store {
-    /// Opens `s3://bucket/prefix`, `file:///directory` or a directory path, with default [`Options`]. Nothing is contacted or
-    /// created yet: see [`probe`](Store::probe).
+    /// Opens `s3://bucket/prefix`, `file:///directory` or a directory path, with default [`Options`]. Nothing is
+    /// contacted or created yet: see [`probe`](Store::probe).
     ///
     /// # Errors
     /// [`StoreError::Config`] if the URL is no store's, or the AWS configuration cannot be read.
@@ -95,8 +95,8 @@ impl Store {
         }
     }
 
-    /// An object of any size as a stream, or `None` if there is none. A cut connection is resumed where it was cut, on the same
-    /// version of the object.
+    /// An object of any size as a stream, or `None` if there is none. A cut connection is resumed where it was cut, on
+    /// the same version of the object.
     ///
     /// # Errors
     /// As the store.
@@ -162,8 +162,9 @@ impl Store {
         }
     }
 
-    /// All keys that begin with `prefix` (any text, not only whole segments) and come after `start_after`, sorted by their
-    /// bytes. What is created or deleted meanwhile may be seen or not. A local store reads the names of one directory at a time into memory.
+    /// All keys that begin with `prefix` (any text, not only whole segments) and come after `start_after`, sorted by
+    /// their bytes. What is created or deleted meanwhile may be seen or not. A local store reads the names of one
+    /// directory at a time into memory.
     pub fn list(&self, prefix: &str, start_after: Option<&str>) -> Listing {
         match self {
             Store::Local(store) => store.list(prefix, start_after),
@@ -171,8 +172,8 @@ impl Store {
         }
     }
 
-    /// The names of the direct "folders" below `parent` (`batches` gives the batch ids), sorted, without listing what is in
-    /// them.
+    /// The names of the direct "folders" below `parent` (`batches` gives the batch ids), sorted, without listing what
+    /// is in them.
     ///
     /// # Errors
     /// As the store.

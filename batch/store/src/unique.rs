@@ -4,7 +4,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// 32 hexadecimal digits; unique for all practical purposes (time, process, a counter and the random seed of the standard hasher).
+/// 32 hexadecimal digits; unique for all practical purposes (time, process, a counter and the random seed of the
+/// standard hasher).
 pub(crate) fn unique() -> String {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);

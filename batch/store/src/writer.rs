@@ -7,8 +7,8 @@ use crate::local::LocalWriter;
 use crate::s3::S3Writer;
 use crate::store::Created;
 
-/// An object that is being written. Nothing is visible before [`finish`](Writer::finish); dropped without it, everything is
-/// discarded (on S3 in the background: [`abort`](Writer::abort) waits for it).
+/// An object that is being written. Nothing is visible before [`finish`](Writer::finish); dropped without it,
+/// everything is discarded (on S3 in the background: [`abort`](Writer::abort) waits for it).
 pub struct Writer(pub(crate) Inner);
 
 pub(crate) enum Inner {

@@ -15,10 +15,17 @@ pub(super) struct Walk {
     root: PathBuf,
     prefix: String,
     after: String,
-    /// For each open directory what is left of it; names relative to the root, those of directories with a `/` at their end,
-    /// which is how they compare as parts of keys.
-    open: Vec<vec::IntoIter<String>>,
+    open: Vec<Folder>,
     begun: bool,
+}
+
+/// An open directory.
+struct Folder {
+    /// Relative to the root, with a `/` at its end unless it is the root.
+    name: String,
+    /// What is left of it, sorted; directories have a `/` at their end, which is how they compare as parts of keys.
+    /// There may be millions.
+    rest: vec::IntoIter<Box<str>>,
 }
 
 impl Walk {
@@ -38,11 +45,11 @@ impl Walk {
         }
         let mut page = Vec::new();
         while page.len() < PAGE
-            && let Some(names) = self.open.last_mut()
+            && let Some(folder) = self.open.last_mut()
         {
-            match names.next() {
+            match folder.rest.next().map(|name| format!("{}{name}", folder.name)) {
                 None => _ = self.open.pop(),
-                Some(folder) if folder.ends_with('/') => self.enter(&folder)?,
+                Some(inner) if inner.ends_with('/') => self.enter(&inner)?,
                 Some(name) => page.extend(Key::new(name)),
             }
         }
@@ -52,14 +59,16 @@ impl Walk {
     fn enter(&mut self, folder: &str) -> io::Result<()> {
         let mut names = Vec::new();
         for entry in entries(&self.root.join(folder))? {
-            let Some((name, is_folder)) = describe(&entry?)? else { continue };
-            let name = format!("{folder}{name}{}", if is_folder { "/" } else { "" });
-            if self.wants(&name, is_folder) {
-                names.push(name);
+            let Some((mut name, is_folder)) = describe(&entry?)? else { continue };
+            if is_folder {
+                name.push('/');
+            }
+            if self.wants(&format!("{folder}{name}"), is_folder) {
+                names.push(name.into_boxed_str());
             }
         }
         names.sort_unstable();
-        self.open.push(names.into_iter());
+        self.open.push(Folder { name: folder.to_owned(), rest: names.into_iter() });
         Ok(())
     }
 

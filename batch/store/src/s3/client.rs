@@ -1,4 +1,5 @@
-//! The connection to S3: the standard AWS configuration, right for AWS and for compatible servers, with a limit on every wait.
+//! The connection to S3: the standard AWS configuration, right for AWS and for compatible servers, with a limit on
+//! every wait.
 
 use std::sync::Once;
 use std::time::Duration;
@@ -17,8 +18,8 @@ use crate::options::Options;
 
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// A client for all buckets. It does not retry by itself: one place above it does, which knows what a second answer means after
-/// a first attempt of unknown outcome.
+/// A client for all buckets. It does not retry by itself: one place above it does, which knows what a second answer
+/// means after a first attempt of unknown outcome.
 pub(crate) async fn connect(options: &Options) -> Result<Client, StoreError> {
     choose_tls();
     let timeouts = TimeoutConfig::builder()

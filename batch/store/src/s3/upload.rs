@@ -134,13 +134,23 @@ impl Upload {
         let bucket = &self.bucket;
         let request =
             || bucket.client.upload_part().bucket(bucket.name()).key(&self.name).upload_id(&id).part_number(number);
-        let etag = bucket
+        let part = bucket
             .retried(&self.name, |_| async {
                 let answer = request().body(ByteStream::from(content.clone())).send().await.map_err(Fault::of)?;
-                answer.e_tag.ok_or_else(|| Fault::transient("it took a part without giving an ETag"))
+                let etag = answer.e_tag.ok_or_else(|| Fault::transient("it took a part without giving an ETag"))?;
+                // Where checksums are in use, the end of the upload must repeat them.
+                Ok(CompletedPart::builder()
+                    .part_number(number)
+                    .e_tag(etag)
+                    .set_checksum_crc32(answer.checksum_crc32)
+                    .set_checksum_crc32_c(answer.checksum_crc32_c)
+                    .set_checksum_crc64_nvme(answer.checksum_crc64_nvme)
+                    .set_checksum_sha1(answer.checksum_sha1)
+                    .set_checksum_sha256(answer.checksum_sha256)
+                    .build())
             })
             .await?;
-        self.parts.push(CompletedPart::builder().part_number(number).e_tag(etag).build());
+        self.parts.push(part);
         Ok(())
     }
 

@@ -65,8 +65,8 @@ impl FetchError {
         self.code
     }
 
-    /// Whether the cause may pass: an outage of the source is no property of the image, so the caller decides how long to wait
-    /// before it becomes a row.
+    /// Whether the cause may pass: an outage of the source is no property of the image, so the caller decides how long
+    /// to wait before it becomes a row.
     pub fn is_transient(&self) -> bool {
         self.transient
     }

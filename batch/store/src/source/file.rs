@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::fs::OFlags;
@@ -11,6 +12,9 @@ use rustix::io::Errno;
 
 use super::{Code, FetchError};
 use crate::error::StoreError;
+
+/// A network file system that hangs must not hang a worker for ever.
+const HUNG: Duration = Duration::from_secs(60);
 
 /// A root as it is compared: absolute, without symbolic links.
 pub(super) fn root(path: &Path) -> Result<PathBuf, StoreError> {
@@ -30,9 +34,10 @@ pub(super) async fn fetch(
     max_bytes: u64,
 ) -> Result<Bytes, FetchError> {
     let read = move || read(&path, roots.as_deref(), etag.as_deref(), max_bytes);
-    match tokio::task::spawn_blocking(read).await {
-        Ok(result) => result,
-        Err(e) => Err(FetchError::transient(format!("the read was given up: {e}"))),
+    match tokio::time::timeout(HUNG, tokio::task::spawn_blocking(read)).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(e)) => Err(FetchError::transient(format!("the read was given up: {e}"))),
+        Err(_) => Err(FetchError::transient(format!("its disk did not answer for {} s", HUNG.as_secs()))),
     }
 }
 
@@ -49,7 +54,8 @@ fn read(path: &Path, roots: Option<&[PathBuf]>, etag: Option<&str>, max_bytes: u
             resolved
         }
     };
-    // Without the flag, opening a FIFO would wait for its other end. The last segment is resolved already where it matters.
+    // Without the flag, opening a FIFO would wait for its other end. The last segment is resolved already where it
+    // matters.
     let nonblock = OFlags::NONBLOCK.bits() as i32;
     let nofollow = if roots.is_some() { OFlags::NOFOLLOW.bits() as i32 } else { 0 };
     let file = OpenOptions::new().read(true).custom_flags(nonblock | nofollow).open(&path_to_open).map_err(fault)?;
@@ -97,7 +103,6 @@ fn is_any_of(e: &io::Error, errors: &[Errno]) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::time::Duration;
 
     use super::*;
 

@@ -21,8 +21,8 @@ async fn a_prefix_is_not_needed() {
     conformance::check(&store).await;
 }
 
-/// The whole suite, the 200 concurrent creates among it, while one request in twenty is throttled and others are lost on
-/// the way there or back.
+/// The whole suite, the 200 concurrent creates among it, while one request in twenty is throttled and others are lost
+/// on the way there or back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_conforms_under_faults() {
     let pair = Pair::start().await;
@@ -44,8 +44,8 @@ async fn it_conforms_under_faults() {
     assert!(injected * 10 > requests, "only {injected} of {requests} requests went wrong");
 }
 
-/// `PIXELMILL_TEST_S3_URL=s3://bucket/prefix` and the `AWS_*` variables name the server; without them this is the server
-/// of this process, reached as a user would: by nothing but its URL.
+/// `PIXELMILL_TEST_S3_URL=s3://bucket/prefix` and the `AWS_*` variables name the server; without them this is the
+/// server of this process, reached as a user would: by nothing but its URL.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_named_server_conforms() {
     let server = S3Server::start().await.expect("a port is free");

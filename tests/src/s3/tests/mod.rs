@@ -4,6 +4,7 @@ mod conforms;
 mod faults;
 mod reading;
 mod sources;
+mod web;
 
 use std::time::Duration;
 
