@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod args;
 mod error;
 mod finish;
 mod ids;
@@ -16,6 +17,7 @@ mod row;
 mod run;
 mod summary;
 
+pub use args::{FilterArgs, SettingsArgs, parse_size};
 pub use error::BatchError;
 pub use finish::{Finisher, Progress};
 pub use ids::{BatchId, InvalidId, QueueName};

@@ -1,0 +1,131 @@
+//! The flags that make a batch, the same for every program that makes one.
+
+use clap::{Args, ValueEnum};
+
+use crate::error::BatchError;
+use crate::input::Filter;
+use crate::manifest::{ModelRef, Settings, TruncationPolicy};
+
+/// What can change a row, as flags.
+#[derive(Args, Clone, Debug)]
+pub struct SettingsArgs {
+    /// Labels per row
+    #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub top_k: u32,
+    /// Images per task (and per result object)
+    #[arg(long, value_name = "IMAGES", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub task_size: u32,
+    /// Largest file, e.g. 64MiB; larger ones become error rows
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
+    pub max_bytes: u64,
+    /// Largest image in pixels, e.g. 100M; larger ones become error rows
+    #[arg(long, value_name = "PIXELS", default_value = "100M", value_parser = parse_size)]
+    pub max_pixels: u64,
+    /// Seconds of work on one image before it becomes an error row
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub image_timeout: u32,
+    /// What becomes of an image whose file ends too early
+    #[arg(long, value_name = "WHAT", default_value = "error")]
+    pub on_truncated: OnTruncated,
+}
+
+/// What becomes of an image whose file ends too early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnTruncated {
+    /// An error row, code `truncated`
+    Error,
+    /// Classify what is there, and keep the code as a warning
+    Warn,
+}
+
+/// Which of the listed images to take, as flags.
+#[derive(Args, Clone, Debug, Default)]
+pub struct FilterArgs {
+    /// Take only these file name extensions from folders, globs and prefixes (repeat, or separate by commas)
+    #[arg(long = "ext", value_name = "EXT", value_delimiter = ',')]
+    pub extensions: Vec<String>,
+    /// Take only files of at least this size
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub min_size: Option<u64>,
+    /// Take only files of at most this size
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub max_size: Option<u64>,
+    /// Take only files modified at or after this time (RFC 3339, e.g. 2026-11-23T00:00:00Z)
+    #[arg(long, value_name = "TIME")]
+    pub modified_since: Option<jiff::Timestamp>,
+    /// Take only files modified before this time
+    #[arg(long, value_name = "TIME")]
+    pub modified_until: Option<jiff::Timestamp>,
+}
+
+impl SettingsArgs {
+    /// The settings of a batch, with `model`. The task's time limit is `task_timeout_s` unless one image may take longer.
+    pub fn settings(&self, model: ModelRef) -> Settings {
+        const TASK_TIMEOUT_S: u32 = 120;
+        Settings {
+            model,
+            top_k: self.top_k,
+            max_bytes: self.max_bytes,
+            max_pixels: self.max_pixels,
+            on_truncated: match self.on_truncated {
+                OnTruncated::Error => TruncationPolicy::Error,
+                OnTruncated::Warn => TruncationPolicy::Warn,
+            },
+            image_timeout_s: self.image_timeout,
+            task_timeout_s: TASK_TIMEOUT_S.max(self.image_timeout.saturating_mul(2)),
+        }
+    }
+}
+
+impl FilterArgs {
+    /// The filter that these flags describe.
+    pub fn filter(&self) -> Result<Filter, BatchError> {
+        let extension = |extension: &String| extension.trim_start_matches('.').to_ascii_lowercase();
+        Ok(Filter {
+            extensions: self.extensions.iter().map(extension).collect(),
+            min_bytes: self.min_size,
+            max_bytes: self.max_size,
+            since: self.modified_since,
+            until: self.modified_until,
+        })
+    }
+}
+
+/// Parses `123`, `64k`, `64KiB`, `100M`, `1.5G`, …: powers of 1,000, or of 1,024 with an `i`; a final `B` is allowed.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no size; write e.g. 500000, 500k, 64MiB or 1.5G");
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let unit = unit.trim().to_ascii_lowercase();
+    let unit = unit.strip_suffix('b').unwrap_or(&unit);
+    let (power, base): (i32, f64) = match unit {
+        "" => (0, 1000.0),
+        "k" => (1, 1000.0),
+        "m" => (2, 1000.0),
+        "g" => (3, 1000.0),
+        "ki" => (1, 1024.0),
+        "mi" => (2, 1024.0),
+        "gi" => (3, 1024.0),
+        _ => return Err(wrong()),
+    };
+    let size = number * base.powi(power);
+    if (1.0..1e18).contains(&size) { Ok(size as u64) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_decimal_and_binary_units() {
+        for (text, size) in
+            [("1", 1), ("500k", 500_000), ("64MiB", 64 << 20), ("100M", 100_000_000), ("1.5G", 1_500_000_000)]
+        {
+            assert_eq!(parse_size(text), Ok(size), "{text}");
+        }
+        for text in ["", "0", "-1", "1x", "MiB", "1e3", "..", "99999999999G"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+}

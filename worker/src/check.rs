@@ -1,0 +1,72 @@
+//! `worker check PKG`: load, compare golden, time it, and say at each step what is wrong.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use batch::{ModelRef, Settings, TruncationPolicy};
+use models::Package;
+
+use crate::cli::CheckArgs;
+use crate::engine::PackageSource;
+use crate::exit::Failure;
+use crate::pipeline::Pipeline;
+
+/// How long inference is timed.
+const TIMING: Duration = Duration::from_secs(1);
+
+/// Checks a package step by step; the first step that fails ends it with its reason.
+pub fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let say = |step: &str, text: &str| {
+        writeln!(io::stdout(), "{step:<10} {text}").map_err(|error| Failure::new(Failure::UNAVAILABLE, error))
+    };
+    let source = match args.package.as_str() {
+        "builtin" => PackageSource::Builtin,
+        path => PackageSource::Directory(path.into()),
+    };
+    let package = source.open()?;
+    let input = &package.spec().input;
+    say("package", &format!("{} version {}", package.id(), package.spec().version))?;
+    say("digest", &package.digest().to_string())?;
+    let channels = input.channels;
+    say("input", &format!("{channels:?} {}×{}, {:?}, {:?}", input.width, input.height, input.resize, input.filter))?;
+    say("labels", &format!("{} classes", package.labels().len()))?;
+
+    let started = Instant::now();
+    let pipeline = Pipeline::load(package.clone(), &settings(&package)).map_err(|error| failure(&error))?;
+    say("load", &format!("{:.0} ms", started.elapsed().as_secs_f64() * 1e3))?;
+    let difference = pipeline.check_golden().map_err(|error| failure(&error))?;
+    let count = package.golden().len();
+    say("golden", &format!("{count} inputs, largest difference of a score {difference:.6}"))?;
+    say("speed", &format!("{:.1} images/s on one thread (decode, preprocess, infer)", rate(&pipeline, &package)))?;
+    say("result", "ok")
+}
+
+fn failure(error: &anyhow::Error) -> Failure {
+    Failure::usage(format!("{error:#}"))
+}
+
+fn rate(pipeline: &Pipeline, package: &Package) -> f64 {
+    let mut thread = pipeline.thread();
+    let started = Instant::now();
+    let mut images = 0;
+    for golden in package.golden().iter().cycle() {
+        if started.elapsed() >= TIMING {
+            break;
+        }
+        thread.classify(&golden.image);
+        images += 1;
+    }
+    f64::from(images) / started.elapsed().as_secs_f64()
+}
+
+fn settings(package: &Package) -> Settings {
+    Settings {
+        model: ModelRef { uri: String::new(), digest: package.digest(), id: package.id() },
+        top_k: 1,
+        max_bytes: u64::MAX,
+        max_pixels: u64::MAX,
+        on_truncated: TruncationPolicy::Error,
+        image_timeout_s: 60,
+        task_timeout_s: 120,
+    }
+}

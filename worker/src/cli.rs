@@ -1,0 +1,116 @@
+//! The command line of `worker`.
+
+use std::path::PathBuf;
+
+use batch::{FilterArgs, SettingsArgs, parse_size};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Classifies images on CPU: a folder on this machine, or batches from a queue.
+#[derive(Parser, Debug)]
+#[command(name = "worker", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 with --fail-on-errors: images failed; 64 usage, configuration or model \
+error, do not retry; 75 store unavailable, retry later; 143 ended by SIGTERM.";
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Classify images on this machine; no broker, no cloud
+    Classify(Box<ClassifyArgs>),
+    /// Load a model package, compare its golden inputs, time it
+    Check(CheckArgs),
+    /// Decode and infer for a parent process, which isolates itself from hostile images this way
+    #[command(hide = true, name = crate::engine::ENGINE_COMMAND)]
+    Engine,
+}
+
+/// Flags of `classify`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "INPUT is a file, a directory (recursive), a glob in quotes, a list of URIs one a line (@FILE, or - \
+for stdin), a table (.jsonl or .csv with uri and optional id), s3://bucket/key, s3://bucket/prefix/ or https://….
+
+Examples:
+  worker classify photos/
+  worker classify 'photos/**/*.jpg' --format csv > rows.csv
+  worker classify photos/ --out results/     # can be stopped and started again; then open results/report.html"
+)]
+pub struct ClassifyArgs {
+    /// Images: files, directories, globs, lists, tables, s3:// or https:// addresses
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<String>,
+    /// Model package: a directory, or `builtin`
+    #[arg(long, value_name = "PKG", env = "PIXELMILL_MODEL", default_value = "builtin")]
+    pub model: String,
+    /// Write manifest, rows, Parquet, summary and report into this directory; started again, go on where it stopped
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// How rows are printed [default: table on a terminal, jsonl in a pipe]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Print only rows whose best score is at least this (error rows are always printed)
+    #[arg(long, value_name = "SCORE", default_value_t = 0.0)]
+    pub min_score: f64,
+    /// Exit with 1 if an image failed
+    #[arg(long)]
+    pub fail_on_errors: bool,
+    /// Hosts that https:// images may come from
+    #[arg(long = "allow-http-host", value_name = "HOST")]
+    pub http_hosts: Vec<String>,
+    /// What can change a row.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+    /// Which images to take.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// What the engine may use.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+/// What an engine may use of this machine.
+#[derive(Args, Clone, Debug)]
+pub struct EngineArgs {
+    /// Threads that decode and infer [default: the cores of this machine or cgroup]
+    #[arg(long, value_name = "N", env = "PIXELMILL_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Memory of decoding and inference together, e.g. 2GiB [default: what the cgroup allows, or half of the machine's]
+    #[arg(long, value_name = "SIZE", env = "PIXELMILL_MAX_MEMORY", value_parser = parse_size)]
+    pub max_memory: Option<u64>,
+}
+
+impl EngineArgs {
+    /// Threads that decode and infer.
+    pub fn threads(&self) -> usize {
+        self.threads.map_or_else(crate::machine::cores, usize::from)
+    }
+
+    /// Bytes of memory that the engine may use.
+    pub fn memory(&self) -> Option<u64> {
+        self.max_memory.or_else(crate::machine::engine_memory)
+    }
+}
+
+/// Flags of `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// The package's directory, or `builtin`
+    #[arg(value_name = "PKG")]
+    pub package: String,
+}
+
+/// How rows are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// One JSON object a line, as stored
+    Jsonl,
+    /// Comma-separated, with a header
+    Csv,
+}

@@ -1,0 +1,120 @@
+//! Judging a suspect: one image, alone in a process of its own, at most twice.
+
+use std::time::Duration;
+
+use batch::{ErrorCode, Outcome};
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::process::{Death, EngineProcess, StartError, death, end};
+use super::protocol::{EngineConfig, Reply, Request};
+use super::supervisor::EngineError;
+
+/// Tries suspects one after the other, so that together they never need more memory than one engine.
+#[derive(Debug)]
+pub struct Isolation {
+    config: EngineConfig,
+    image_timeout: Duration,
+    one_at_a_time: Semaphore,
+}
+
+/// What one trial showed.
+enum Trial {
+    Done(Outcome),
+    Crashed,
+    Hung,
+    /// The process was asked to end, by someone else: that proves nothing.
+    Interrupted,
+}
+
+/// How often a trial that proves nothing is repeated.
+const MOST_INTERRUPTIONS: u32 = 5;
+
+impl Isolation {
+    /// Isolation with the settings of the shared engine that `config` describes.
+    pub fn new(config: &EngineConfig) -> Self {
+        let image_timeout = Duration::from_secs(u64::from(config.settings.image_timeout_s));
+        let config = EngineConfig { threads: 1, check_golden: false, ..config.clone() };
+        Self { config, image_timeout, one_at_a_time: Semaphore::new(1) }
+    }
+
+    /// The outcome of `image`. An error row (`crashed`, `timeout`) is given only if two trials died or hung. After a
+    /// hang the two trials run side by side, so that a hopeless image costs two time limits in all and not three.
+    pub async fn judge(&self, image: &Bytes, after_hang: bool) -> Result<Outcome, EngineError> {
+        let _permit = self.one_at_a_time.acquire().await;
+        if after_hang {
+            let half = self.config.memory_limit.map(|limit| limit / 2);
+            let (first, second) = tokio::join!(self.certain_trial(image, half), self.certain_trial(image, half));
+            return match (first?, second?) {
+                (Trial::Done(outcome), _) | (_, Trial::Done(outcome)) => Ok(outcome),
+                // With half of the memory a crash proves nothing.
+                (Trial::Crashed, _) | (_, Trial::Crashed) => self.judge_in_sequence(image).await,
+                _ => Ok(timed_out(self.image_timeout)),
+            };
+        }
+        self.judge_in_sequence(image).await
+    }
+
+    async fn judge_in_sequence(&self, image: &Bytes) -> Result<Outcome, EngineError> {
+        if let Trial::Done(outcome) = self.certain_trial(image, self.config.memory_limit).await? {
+            return Ok(outcome);
+        }
+        match self.certain_trial(image, self.config.memory_limit).await? {
+            Trial::Done(outcome) => Ok(outcome),
+            Trial::Hung => Ok(timed_out(self.image_timeout)),
+            Trial::Crashed | Trial::Interrupted => {
+                Ok(Outcome::failed(ErrorCode::Crashed, "work on it ended an isolated process, twice"))
+            }
+        }
+    }
+
+    /// A trial that proves something: interrupted ones are repeated.
+    async fn certain_trial(&self, image: &Bytes, memory_limit: Option<u64>) -> Result<Trial, EngineError> {
+        for _ in 0..MOST_INTERRUPTIONS {
+            match self.trial(image, memory_limit).await? {
+                Trial::Interrupted => {}
+                proof => return Ok(proof),
+            }
+        }
+        Err(EngineError::Interrupted)
+    }
+
+    async fn trial(&self, image: &Bytes, memory_limit: Option<u64>) -> Result<Trial, EngineError> {
+        let config = EngineConfig { memory_limit, ..self.config.clone() };
+        let mut engine = match EngineProcess::start(&config).await {
+            Ok(engine) => engine,
+            Err(StartError::Refused(reason)) => return Err(EngineError::Model(reason)),
+            Err(StartError::Failed(error)) => return Err(EngineError::Start(error.to_string())),
+        };
+        let talk = async {
+            Request::Classify { id: 0, image: image.clone() }.write(&mut engine.stdin).await.ok()?;
+            loop {
+                match Reply::read(&mut engine.stdout).await.ok()?? {
+                    Reply::Classified { outcome, .. } => return Some(*outcome),
+                    _ => continue,
+                }
+            }
+        };
+        match timeout(self.image_timeout, talk).await {
+            Ok(Some(outcome)) => {
+                end(&mut engine.child).await;
+                Ok(Trial::Done(outcome))
+            }
+            Ok(None) => match death(&mut engine.child).await {
+                Death::Asked => Ok(Trial::Interrupted),
+                Death::Crashed { .. } => Ok(Trial::Crashed),
+            },
+            Err(_) => {
+                end(&mut engine.child).await;
+                Ok(Trial::Hung)
+            }
+        }
+    }
+}
+
+fn timed_out(limit: Duration) -> Outcome {
+    let message =
+        format!("work on it did not end within {} s (--image-timeout), alone in a process, twice", limit.as_secs());
+    Outcome::failed(ErrorCode::Timeout, message)
+}

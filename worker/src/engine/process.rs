@@ -1,0 +1,109 @@
+//! The parent's side of one engine process: start it, talk to it, end it.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::BufReader;
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+use super::protocol::{EngineConfig, Reply, Request};
+
+/// The hidden command that makes a process an engine.
+pub const ENGINE_COMMAND: &str = "engine";
+
+/// Loading a model and comparing its golden inputs takes a second at most; a minute covers a slow disk.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// A killed process is gone at once, unless it hangs in the kernel.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A running engine whose model is loaded.
+pub(super) struct EngineProcess {
+    pub(super) child: Child,
+    pub(super) stdin: ChildStdin,
+    pub(super) stdout: BufReader<ChildStdout>,
+}
+
+/// Why an engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartError {
+    #[error("{0}")]
+    Refused(String),
+    #[error("the engine process did not start: {0}")]
+    Failed(#[from] io::Error),
+}
+
+/// How an engine process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Death {
+    /// Someone asked it to end: that says nothing about the image.
+    Asked,
+    /// Something in it went wrong.
+    Crashed {
+        /// The signal that ended it, if one did.
+        signal: Option<i32>,
+    },
+}
+
+impl EngineProcess {
+    /// Starts an engine and waits until its model is loaded.
+    pub(super) async fn start(config: &EngineConfig) -> Result<Self, StartError> {
+        let mut child = Command::new(program()?)
+            .arg(ENGINE_COMMAND)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            // A Ctrl-C on the terminal is for the parent, which ends its engines in order.
+            .process_group(0)
+            .spawn()?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::Error::other("it has no pipes").into());
+        };
+        let mut engine = Self { child, stdin, stdout: BufReader::with_capacity(64 * 1024, stdout) };
+        let hello = async {
+            Request::Configure(Box::new(config.clone())).write(&mut engine.stdin).await?;
+            Reply::read(&mut engine.stdout).await
+        };
+        match timeout(START_TIMEOUT, hello).await {
+            Ok(Ok(Some(Reply::Ready))) => Ok(engine),
+            Ok(Ok(Some(Reply::Refused(reason)))) => Err(StartError::Refused(reason)),
+            Ok(Ok(_)) => Err(io::Error::other("it ended while loading the model").into()),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(io::Error::other("the model was not loaded within a minute").into()),
+        }
+    }
+}
+
+/// Ends the process, if it has not ended, and says how it ended.
+pub(super) async fn end(child: &mut Child) -> Death {
+    let _already_gone = child.start_kill();
+    death(child).await
+}
+
+/// Waits for a process whose pipes have closed and says how it ended.
+pub(super) async fn death(child: &mut Child) -> Death {
+    match timeout(END_TIMEOUT, child.wait()).await {
+        Ok(Ok(status)) => death_of(status),
+        _ => Death::Crashed { signal: None },
+    }
+}
+
+fn death_of(status: ExitStatus) -> Death {
+    const HUP: i32 = 1;
+    const INT: i32 = 2;
+    const QUIT: i32 = 3;
+    const TERM: i32 = 15;
+    match status.signal() {
+        Some(HUP | INT | QUIT | TERM) => Death::Asked,
+        signal => Death::Crashed { signal },
+    }
+}
+
+/// This very program, even if its file was replaced while it runs.
+fn program() -> io::Result<PathBuf> {
+    let link = PathBuf::from("/proc/self/exe");
+    if link.exists() { Ok(link) } else { std::env::current_exe() }
+}

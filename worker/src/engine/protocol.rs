@@ -1,0 +1,232 @@
+//! What the parent and an engine say to each other: length-prefixed frames on the child's stdin and stdout.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use batch::{Outcome, Settings};
+use bytes::Bytes;
+use models::Digest;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// Everything an engine needs to know, sent as its first frame.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EngineConfig {
+    /// Where the model package lies on this machine.
+    pub package: PackageSource,
+    /// What can change a row; another package than the one named there is refused.
+    pub settings: Settings,
+    /// Threads that decode and infer.
+    pub threads: usize,
+    /// Most bytes of private memory (`RLIMIT_DATA`); none: no limit.
+    pub memory_limit: Option<u64>,
+    /// Whether to compare the golden inputs before the first image.
+    pub check_golden: bool,
+}
+
+/// A model package on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PackageSource {
+    /// The one compiled into the binary.
+    Builtin,
+    /// A directory.
+    Directory(PathBuf),
+}
+
+impl PackageSource {
+    /// Opens and validates the package.
+    pub fn open(&self) -> Result<models::Package, models::PackageError> {
+        match self {
+            Self::Builtin => models::Package::builtin(),
+            Self::Directory(dir) => models::Package::open(dir),
+        }
+    }
+}
+
+impl EngineConfig {
+    /// The digest that the package must have.
+    pub fn expected_digest(&self) -> Digest {
+        self.settings.model.digest
+    }
+}
+
+/// What the parent asks.
+#[derive(Debug)]
+pub(super) enum Request {
+    Configure(Box<EngineConfig>),
+    Classify { id: u64, image: Bytes },
+    Thumbnail { id: u64, image: Bytes },
+}
+
+/// What the engine answers.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// The model is loaded.
+    Ready,
+    /// The model cannot be used, and why.
+    Refused(String),
+    /// A thread has begun to work on an image: from now on it is a suspect.
+    Started { id: u64 },
+    /// An image is done.
+    Classified { id: u64, outcome: Box<Outcome> },
+    /// A thumbnail (JPEG), empty if there is none.
+    Thumbnail { id: u64, jpeg: Vec<u8> },
+}
+
+/// The largest frame: an image and its header. Images are capped far below by `max_bytes`.
+const LARGEST_FRAME: u32 = 1 << 31;
+
+const CONFIGURE: u8 = 1;
+const CLASSIFY: u8 = 2;
+const MAKE_THUMBNAIL: u8 = 3;
+const READY: u8 = 4;
+const REFUSED: u8 = 5;
+const STARTED: u8 = 6;
+const CLASSIFIED: u8 = 7;
+const THUMBNAIL: u8 = 8;
+
+/// A frame: kind, id (0 where there is none), payload.
+struct Header {
+    kind: u8,
+    id: u64,
+    length: u32,
+}
+
+impl Header {
+    const BYTES: usize = 13;
+
+    fn new(kind: u8, id: u64, payload: &[u8]) -> io::Result<Self> {
+        match u32::try_from(payload.len()) {
+            Ok(length) if length <= LARGEST_FRAME => Ok(Self { kind, id, length }),
+            _ => Err(wrong("a frame is too large")),
+        }
+    }
+
+    fn encode(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[0] = self.kind;
+        bytes[1..9].copy_from_slice(&self.id.to_le_bytes());
+        bytes[9..].copy_from_slice(&self.length.to_le_bytes());
+        bytes
+    }
+
+    fn decode(bytes: [u8; Self::BYTES]) -> io::Result<Self> {
+        let [kind, i0, i1, i2, i3, i4, i5, i6, i7, l0, l1, l2, l3] = bytes;
+        let id = u64::from_le_bytes([i0, i1, i2, i3, i4, i5, i6, i7]);
+        let length = u32::from_le_bytes([l0, l1, l2, l3]);
+        if length > LARGEST_FRAME { Err(wrong("a frame is too large")) } else { Ok(Self { kind, id, length }) }
+    }
+}
+
+fn wrong(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}
+
+impl Request {
+    /// Writes the frame; the parent's side.
+    pub(super) async fn write(&self, to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        let json;
+        let (kind, id, payload) = match self {
+            Self::Configure(config) => {
+                json = serde_json::to_vec(config)?;
+                (CONFIGURE, 0, &json[..])
+            }
+            Self::Classify { id, image } => (CLASSIFY, *id, &image[..]),
+            Self::Thumbnail { id, image } => (MAKE_THUMBNAIL, *id, &image[..]),
+        };
+        to.write_all(&Header::new(kind, id, payload)?.encode()).await?;
+        to.write_all(payload).await?;
+        to.flush().await
+    }
+
+    /// Reads the next frame, none at the end; the child's side.
+    pub(super) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
+        let mut header = [0; Header::BYTES];
+        match from.read_exact(&mut header) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            other => other?,
+        }
+        let Header { kind, id, length } = Header::decode(header)?;
+        let mut payload = vec![0; length as usize];
+        from.read_exact(&mut payload)?;
+        match kind {
+            CONFIGURE => Ok(Some(Self::Configure(serde_json::from_slice(&payload)?))),
+            CLASSIFY => Ok(Some(Self::Classify { id, image: payload.into() })),
+            MAKE_THUMBNAIL => Ok(Some(Self::Thumbnail { id, image: payload.into() })),
+            _ => Err(wrong("an unknown request")),
+        }
+    }
+}
+
+impl Reply {
+    /// Writes the frame in one piece; the child's side.
+    pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        let (kind, id, payload) = match self {
+            Self::Ready => (READY, 0, Vec::new()),
+            Self::Refused(reason) => (REFUSED, 0, reason.clone().into_bytes()),
+            Self::Started { id } => (STARTED, *id, Vec::new()),
+            Self::Classified { id, outcome } => (CLASSIFIED, *id, serde_json::to_vec(outcome)?),
+            Self::Thumbnail { id, jpeg } => (THUMBNAIL, *id, jpeg.clone()),
+        };
+        let mut frame = Header::new(kind, id, &payload)?.encode().to_vec();
+        frame.extend(payload);
+        to.write_all(&frame)?;
+        to.flush()
+    }
+
+    /// Reads the next frame, none at the end; the parent's side.
+    pub(super) async fn read(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Self>> {
+        let mut header = [0; Header::BYTES];
+        match from.read_exact(&mut header).await {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            other => other?,
+        };
+        let Header { kind, id, length } = Header::decode(header)?;
+        let mut payload = Vec::new();
+        from.take(u64::from(length)).read_to_end(&mut payload).await?;
+        if payload.len() != length as usize {
+            return Ok(None);
+        }
+        Ok(Some(match kind {
+            READY => Self::Ready,
+            REFUSED => Self::Refused(String::from_utf8_lossy(&payload).into_owned()),
+            STARTED => Self::Started { id },
+            CLASSIFIED => Self::Classified { id, outcome: serde_json::from_slice(&payload)? },
+            THUMBNAIL => Self::Thumbnail { id, jpeg: payload },
+            _ => return Err(wrong("an unknown reply")),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use batch::ErrorCode;
+
+    #[tokio::test]
+    async fn frames_read_back_across_the_pipe() {
+        let mut pipe = Vec::new();
+        Request::Classify { id: 7, image: Bytes::from_static(&[1, 2, 3]) }.write(&mut pipe).await.unwrap();
+        assert!(matches!(
+            Request::read(&mut &pipe[..]).unwrap(),
+            Some(Request::Classify { id: 7, image }) if image[..] == [1, 2, 3]
+        ));
+        let mut pipe = Vec::new();
+        let outcome = Outcome::failed(ErrorCode::Truncated, "cut");
+        Reply::Classified { id: 9, outcome: Box::new(outcome.clone()) }.write(&mut pipe).unwrap();
+        assert!(matches!(
+            Reply::read(&mut &pipe[..]).await.unwrap(),
+            Some(Reply::Classified { id: 9, outcome: read }) if *read == outcome
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_cut_or_wrong_frame_is_no_answer() {
+        let mut pipe = Vec::new();
+        Reply::Refused("why".into()).write(&mut pipe).unwrap();
+        assert!(Reply::read(&mut &pipe[..pipe.len() - 1]).await.unwrap().is_none());
+        assert!(Reply::read(&mut &pipe[..3]).await.unwrap().is_none());
+        pipe[0] = 99;
+        assert!(Reply::read(&mut &pipe[..]).await.is_err());
+    }
+}

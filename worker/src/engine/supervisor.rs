@@ -1,0 +1,339 @@
+//! The shared engine and its supervisor: hands images to the child process, notices when it dies or hangs, sends the
+//! suspects to isolation and goes on in a new child with all others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use batch::Outcome;
+use bytes::Bytes;
+use tokio::process::Child;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+use tracing::warn;
+
+use super::isolation::Isolation;
+use super::process::{Death, EngineProcess, StartError, death, end};
+use super::protocol::{EngineConfig, Reply, Request};
+
+/// Classifies images in a supervised child process. Dropping it ends the child.
+#[derive(Debug)]
+pub struct Engine {
+    jobs: mpsc::Sender<Job>,
+    supervisor: JoinHandle<()>,
+    threads: usize,
+}
+
+/// Why an engine gives no answer. None of these is the fault of an image.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The model cannot be used.
+    #[error("{0}")]
+    Model(String),
+    /// No process could be started.
+    #[error("{0}; is the machine out of memory or processes?")]
+    Start(String),
+    /// Engines are ended from outside again and again.
+    #[error("the engine process was asked to end, again and again, by someone else")]
+    Interrupted,
+    /// The engine has ended, after an error that was reported before.
+    #[error("the engine has ended")]
+    Ended,
+}
+
+#[derive(Debug)]
+struct Job {
+    image: Bytes,
+    answer: Answer,
+}
+
+/// Who waits for the answer, and for which one.
+#[derive(Debug)]
+enum Answer {
+    Outcome(oneshot::Sender<Result<Outcome, EngineError>>),
+    Thumbnail(oneshot::Sender<Vec<u8>>),
+}
+
+/// A child that dies this often in a row without having begun an image will never work.
+const MOST_IDLE_DEATHS: u32 = 3;
+
+impl Engine {
+    /// Starts an engine and waits until its model is loaded.
+    pub async fn start(config: EngineConfig) -> Result<Self, EngineError> {
+        let process = EngineProcess::start(&config).await?;
+        let threads = config.threads;
+        let (jobs, queue) = mpsc::channel(1);
+        let isolation = Arc::new(Isolation::new(&config));
+        let supervisor = Supervisor {
+            image_timeout: Duration::from_secs(u64::from(config.settings.image_timeout_s)),
+            config: EngineConfig { check_golden: false, ..config },
+            isolation,
+            queue,
+            in_flight: BTreeMap::new(),
+            next_id: 0,
+            idle_deaths: 0,
+        };
+        Ok(Self { jobs, supervisor: tokio::spawn(supervisor.run(process)), threads })
+    }
+
+    /// How many images should be under way at once to keep every thread of the engine busy.
+    pub fn window(&self) -> usize {
+        window(self.threads) + 1
+    }
+
+    /// Classifies one image, given the bytes of its file.
+    pub async fn classify(&self, image: Bytes) -> Result<Outcome, EngineError> {
+        let (answer, outcome) = oneshot::channel();
+        let job = Job { image, answer: Answer::Outcome(answer) };
+        self.jobs.send(job).await.map_err(|_| EngineError::Ended)?;
+        outcome.await.map_err(|_| EngineError::Ended)?
+    }
+
+    /// A small JPEG of an image, or nothing if there is none to be had.
+    pub async fn thumbnail(&self, image: Bytes) -> Vec<u8> {
+        let (answer, jpeg) = oneshot::channel();
+        let job = Job { image, answer: Answer::Thumbnail(answer) };
+        match self.jobs.send(job).await {
+            Ok(()) => jpeg.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Ends the child and waits for it, so that its CPU time counts into this process's children.
+    pub async fn stop(self) {
+        drop(self.jobs);
+        let _ended = self.supervisor.await;
+    }
+}
+
+/// Images given to the child at once: one under work and one waiting per thread.
+fn window(threads: usize) -> usize {
+    threads * 2
+}
+
+struct Supervisor {
+    config: EngineConfig,
+    image_timeout: Duration,
+    isolation: Arc<Isolation>,
+    queue: mpsc::Receiver<Job>,
+    in_flight: BTreeMap<u64, InFlight>,
+    next_id: u64,
+    idle_deaths: u32,
+}
+
+struct InFlight {
+    job: Job,
+    started: Option<Instant>,
+}
+
+/// Why serving with one child ended.
+enum End {
+    /// Nobody has work any more.
+    Done,
+    /// The child has closed its stdout.
+    Died,
+    /// An image has exceeded its time limit.
+    Hung,
+}
+
+impl Supervisor {
+    async fn run(mut self, mut process: EngineProcess) {
+        loop {
+            let mut link = Link::new(process);
+            let ended = self.serve(&mut link).await;
+            let mut child = link.close().await;
+            match ended {
+                End::Done => {
+                    death(&mut child).await;
+                    return;
+                }
+                End::Died => match death(&mut child).await {
+                    Death::Asked => self.idle_deaths += 1,
+                    Death::Crashed { signal } => self.suspect_started(signal),
+                },
+                End::Hung => {
+                    end(&mut child).await;
+                    self.suspect_hanging();
+                }
+            }
+            if self.idle_deaths >= MOST_IDLE_DEATHS {
+                return self.fail(&EngineError::Interrupted);
+            }
+            process = match EngineProcess::start(&self.config).await {
+                Ok(process) => process,
+                Err(error) => return self.fail(&error.into()),
+            };
+        }
+    }
+
+    async fn serve(&mut self, link: &mut Link) -> End {
+        for (id, waiting) in &mut self.in_flight {
+            waiting.started = None;
+            link.send(waiting.job.request(*id)).await;
+        }
+        let mut open = true;
+        loop {
+            let deadline = self.in_flight.values().filter_map(|waiting| waiting.started).min();
+            let deadline = deadline.map(|started| started + self.image_timeout);
+            let room = self.in_flight.len() < window(self.config.threads);
+            tokio::select! {
+                job = self.queue.recv(), if open && room => match job {
+                    Some(job) => {
+                        let id = self.next_id;
+                        self.next_id += 1;
+                        link.send(job.request(id)).await;
+                        self.in_flight.insert(id, InFlight { job, started: None });
+                    }
+                    None => open = false,
+                },
+                reply = link.replies.recv() => match reply {
+                    Some(reply) => self.take(reply),
+                    None => return End::Died,
+                },
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => return End::Hung,
+            }
+            if !open && self.in_flight.is_empty() {
+                return End::Done;
+            }
+        }
+    }
+
+    fn take(&mut self, reply: Reply) {
+        match reply {
+            Reply::Started { id } => {
+                self.idle_deaths = 0;
+                if let Some(waiting) = self.in_flight.get_mut(&id) {
+                    waiting.started = Some(Instant::now());
+                }
+            }
+            Reply::Classified { id, outcome } => {
+                if let Some(InFlight { job: Job { answer: Answer::Outcome(answer), .. }, .. }) =
+                    self.in_flight.remove(&id)
+                {
+                    let _nobody_waits = answer.send(Ok(*outcome));
+                }
+            }
+            Reply::Thumbnail { id, jpeg } => {
+                if let Some(InFlight { job: Job { answer: Answer::Thumbnail(answer), .. }, .. }) =
+                    self.in_flight.remove(&id)
+                {
+                    let _nobody_waits = answer.send(jpeg);
+                }
+            }
+            Reply::Ready | Reply::Refused(_) => {}
+        }
+    }
+
+    /// After a crash, every image that a thread was working on may be the one to blame.
+    fn suspect_started(&mut self, signal: Option<i32>) {
+        let suspects = self.remove(|waiting| waiting.started.is_some());
+        warn!(signal, suspects = suspects.len(), "the engine process died; its images are tried again one by one");
+        self.idle_deaths = if suspects.is_empty() { self.idle_deaths + 1 } else { 0 };
+        suspects.into_iter().for_each(|job| self.isolate(job, false));
+    }
+
+    /// After a hang, only the images over their time limit are to blame.
+    fn suspect_hanging(&mut self) {
+        let now = Instant::now();
+        let limit = self.image_timeout;
+        let suspects = self.remove(|waiting| waiting.started.is_some_and(|started| now - started >= limit));
+        warn!(suspects = suspects.len(), "an image exceeded its time limit; it is tried again alone");
+        suspects.into_iter().for_each(|job| self.isolate(job, true));
+    }
+
+    fn remove(&mut self, suspect: impl Fn(&InFlight) -> bool) -> Vec<Job> {
+        let ids: Vec<u64> = self.in_flight.iter().filter(|(_, waiting)| suspect(waiting)).map(|(id, _)| *id).collect();
+        ids.iter().filter_map(|id| self.in_flight.remove(id)).map(|waiting| waiting.job).collect()
+    }
+
+    fn isolate(&self, job: Job, after_hang: bool) {
+        // A thumbnail is not worth a trial: dropping the sender answers "none".
+        if let Answer::Outcome(answer) = job.answer {
+            let isolation = Arc::clone(&self.isolation);
+            tokio::spawn(async move {
+                let _nobody_waits = answer.send(isolation.judge(&job.image, after_hang).await);
+            });
+        }
+    }
+
+    /// Answers everything with `error`: what is under way and what still comes in.
+    fn fail(mut self, error: &EngineError) {
+        self.queue.close();
+        let waiting = std::mem::take(&mut self.in_flight).into_values().map(|waiting| waiting.job);
+        let queued = std::iter::from_fn(|| self.queue.try_recv().ok());
+        for job in waiting.chain(queued) {
+            if let Answer::Outcome(answer) = job.answer {
+                let _nobody_waits = answer.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+impl Job {
+    fn request(&self, id: u64) -> Request {
+        let image = self.image.clone();
+        match self.answer {
+            Answer::Outcome(_) => Request::Classify { id, image },
+            Answer::Thumbnail(_) => Request::Thumbnail { id, image },
+        }
+    }
+}
+
+impl From<StartError> for EngineError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Refused(reason) => Self::Model(reason),
+            StartError::Failed(error) => Self::Start(error.to_string()),
+        }
+    }
+}
+
+/// The pipes of one child, each served by a task of its own: neither a full pipe nor a half-read frame blocks the
+/// supervisor.
+struct Link {
+    child: Child,
+    requests: mpsc::Sender<Request>,
+    replies: mpsc::Receiver<Reply>,
+    writer: JoinHandle<()>,
+    reader: JoinHandle<()>,
+}
+
+impl Link {
+    fn new(process: EngineProcess) -> Self {
+        let EngineProcess { child, mut stdin, mut stdout } = process;
+        let (requests, mut to_write) = mpsc::channel::<Request>(64);
+        let (seen, replies) = mpsc::channel(64);
+        let writer = tokio::spawn(async move {
+            while let Some(request) = to_write.recv().await {
+                if request.write(&mut stdin).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let reader = tokio::spawn(async move {
+            while let Ok(Some(reply)) = Reply::read(&mut stdout).await {
+                if seen.send(reply).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, requests, replies, writer, reader }
+    }
+
+    /// Queues a request. If the child is gone, the closed reply side will say so.
+    async fn send(&mut self, request: Request) {
+        let _child_is_gone = self.requests.send(request).await;
+    }
+
+    /// Closes the pipes: a healthy child ends at the end of its stdin.
+    async fn close(self) -> Child {
+        drop(self.requests);
+        drop(self.replies);
+        self.writer.abort();
+        self.reader.abort();
+        let _aborted = self.writer.await;
+        let _aborted = self.reader.await;
+        self.child
+    }
+}

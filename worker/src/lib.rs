@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod check;
+mod classify;
+mod cli;
+mod engine;
+mod exit;
+#[cfg(feature = "test-hooks")]
+mod hooks;
+mod logging;
+mod machine;
+mod model;
+mod pipeline;
+mod program;
+mod shutdown;
+mod task;
+
+pub use cli::Cli;
+pub use exit::Failure;
+pub use program::run;
