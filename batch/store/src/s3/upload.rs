@@ -80,9 +80,8 @@ impl S3Writer {
             upload.add(last).await?;
         }
         let created = upload.complete().await?;
-        match (created, self.upload.take()) {
-            (Created::Before, Some(upload)) => upload.abort().await,
-            _ => {}
+        if let (Created::Before, Some(upload)) = (created, self.upload.take()) {
+            upload.abort().await;
         }
         Ok(created)
     }
