@@ -15,6 +15,7 @@ mod png;
 mod preprocess;
 mod resize;
 mod samples;
+mod taps;
 mod thumbnail;
 mod tiff;
 mod webp;

@@ -2,8 +2,7 @@
 
 use models::{Channels, InputSpec, Layout};
 
-use crate::resize::{Resizer, Source};
-use crate::{Decoded, geometry::Plan, samples};
+use crate::{Decoded, geometry::Plan, resize::Resizer, samples};
 
 /// Fills input tensors for one model; its buffers serve one image after the other.
 pub struct Preprocessor {
@@ -46,8 +45,7 @@ impl Preprocessor {
     fn resize(&mut self, image: &Decoded, plan: &Plan) {
         let (width, height) = plan.size;
         self.resized.resize(width as usize * height as usize * 3, 0);
-        let source = Source::new(image, plan);
-        self.resizer.resize(image, &source, self.spec.filter, plan.size, &mut self.resized);
+        self.resizer.resize(image, plan, self.spec.filter, &mut self.resized);
     }
 
     /// Puts the resized rectangle into its place between the bars.

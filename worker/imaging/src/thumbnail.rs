@@ -6,8 +6,7 @@ use models::Filter;
 
 use crate::decode::decode_for;
 use crate::geometry::{self, Need, Plan};
-use crate::resize::{Resizer, Source};
-use crate::{DecodeError, Limits};
+use crate::{DecodeError, Limits, resize::Resizer};
 
 /// Quality of thumbnails, 1–100.
 const QUALITY: u8 = 80;
@@ -24,7 +23,7 @@ pub fn thumbnail(bytes: &[u8], limits: &Limits, max_side: u32) -> Result<Vec<u8>
     };
     let plan = Plan { scaled: size, crop: (0, 0), place: (0, 0), size };
     let mut resized = vec![0; size.0 as usize * size.1 as usize * 3];
-    Resizer::default().resize(&image, &Source::new(&image, &plan), Filter::Bilinear, size, &mut resized);
+    Resizer::default().resize(&image, &plan, Filter::Bilinear, &mut resized);
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
         .encode(&resized, size.0, size.1, ExtendedColorType::Rgb8)

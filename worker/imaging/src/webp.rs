@@ -20,7 +20,11 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Raster, DecodeErro
     limits.check_size(width, height)?;
     let too_large = || DecodeError::Undecodable("too large for this machine".into());
     let mut pixels = vec![0; decoder.output_buffer_size().ok_or_else(too_large)?];
-    decoder.read_image(&mut pixels).map_err(failed)?;
+    decoder.read_image(&mut pixels).map_err(|error| match failed(error) {
+        // A cut bit stream looks like a corrupt one.
+        DecodeError::Undecodable(reason) if truncated => DecodeError::Truncated(reason),
+        other => other,
+    })?;
     if decoder.has_alpha() {
         pixels = samples::drop_alpha(pixels);
     }

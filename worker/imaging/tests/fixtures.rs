@@ -125,8 +125,9 @@ fn resized_pixels_are_those_of_pillow() {
         let (width, height, expected) = reference(&case.reference);
         assert_eq!((width, height), (case.width, case.height));
         let (largest, mean) = difference(&pixels, &expected);
-        let allowed = if case.filter == Filter::Nearest { (0, 0.0) } else { (1, 0.2) };
-        if largest > allowed.0 || mean > allowed.1 {
+        // Where the axes shrink differently, Pillow resizes first down and then across from some version on.
+        let allowed = if case.resize == Resize::Stretch { 1 } else { 0 };
+        if largest > allowed {
             wrong.push(format!("{}: differs by up to {largest}, {mean:.3} on average", case.reference));
         }
     }
@@ -156,13 +157,17 @@ fn broken_files_get_their_code() {
 #[test]
 fn what_is_there_of_a_cut_file_is_kept() {
     let warn = Limits { on_truncated: OnTruncated::Warn, ..Limits::default() };
-    for (cut, whole) in [("cut-420.jpg", "420.jpg"), ("cut-rgb.png", "rgb.png"), ("cut-raw.tif", "raw.tif")] {
-        let whole = decode(&read(whole), &Limits::default(), &full()).unwrap();
-        let cut = decode(&read(cut), &warn, &full()).unwrap();
+    for name in ["420.jpg", "rgb.png", "sequential.gif"] {
+        let bytes = read(name);
+        let whole = decode(&bytes, &Limits::default(), &full()).unwrap();
+        let cut = decode(&bytes[..bytes.len() * 7 / 10], &warn, &full()).unwrap();
         assert!(cut.truncated);
         assert_eq!(cut.pixel_size(), whole.pixel_size());
-        let rows = |image: &Decoded| image.pixels()[..image.width as usize * 3 * 6].to_vec();
-        assert_eq!(rows(&cut), rows(&whole));
+        let corner = |image: &Decoded| {
+            let rows = image.pixels().chunks(image.width as usize * 3).take(6);
+            rows.flat_map(|row| row[..12 * 3].to_vec()).collect::<Vec<u8>>()
+        };
+        assert_eq!(corner(&cut), corner(&whole));
         assert_ne!(cut.pixels(), whole.pixels());
     }
 }

@@ -1,0 +1,268 @@
+//! Inverse cosine transforms to blocks of 8×8, 4×4, 2×2 and 1×1 samples.
+//!
+//! The arithmetic is that of libjpeg's accurate integer transform (Loeffler, Ligtenberg and Moschytz, "Practical fast
+//! 1-D DCT algorithms with 11 multiplications", 1989) and of its reduced forms, so the samples are those that most
+//! software sees. A reduced block holds the means of 2×2, 4×4 or 8×8 samples of the full one, but for rounding and
+//! for values beyond 0–255.
+
+/// The side of a block of samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    One,
+    Two,
+    Four,
+    Eight,
+}
+
+impl Size {
+    /// Of 1, 2, 4 or 8 (anything else is 8).
+    pub fn of(side: usize) -> Self {
+        match side {
+            1 => Self::One,
+            2 => Self::Two,
+            4 => Self::Four,
+            _ => Self::Eight,
+        }
+    }
+
+    /// Samples a side.
+    pub fn side(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+            Self::Four => 4,
+            Self::Eight => 8,
+        }
+    }
+}
+
+/// Dequantised coefficients of a block, row by row. Entry 64 is never read: what lies after a block ends up there.
+pub(super) type Coefficients = [i32; 65];
+
+/// Fraction bits of the constants.
+const FRACTION: u32 = 13;
+/// Fraction bits between the two passes.
+const BETWEEN: u32 = 2;
+
+/// A constant with `FRACTION` fraction bits.
+const fn fix(value: f64) -> i32 {
+    (value * (1 << FRACTION) as f64 + if value < 0.0 { -0.5 } else { 0.5 }) as i32
+}
+
+/// Writes the samples of a block into `out`, whose rows are `stride` apart. `only_dc`: no other coefficient is set.
+#[inline]
+pub(super) fn transform(size: Size, block: &Coefficients, only_dc: bool, out: &mut [u8], stride: usize) {
+    if only_dc || size == Size::One {
+        let side = size.side();
+        let sample = sample(block[0].wrapping_add(4) >> 3);
+        for row in out.chunks_mut(stride).take(side) {
+            row[..side].fill(sample);
+        }
+        return;
+    }
+    match size {
+        Size::Eight => eight(block, out, stride),
+        Size::Four => four(block, out, stride),
+        _ => two(block, out, stride),
+    }
+}
+
+/// A sample from its distance to the middle of the range.
+#[inline(always)]
+fn sample(value: i32) -> u8 {
+    value.saturating_add(128).clamp(0, 255) as u8
+}
+
+#[inline(always)]
+fn descale(value: i32, bits: u32) -> i32 {
+    value.wrapping_add(1 << (bits - 1)) >> bits
+}
+
+/// Eight values of eight lanes each.
+type Lanes = [[i32; 8]; 8];
+
+/// One pass over eight lanes at once.
+#[inline(always)]
+fn pass(x: &Lanes, bits: u32) -> Lanes {
+    let mut out = [[0; 8]; 8];
+    for lane in 0..8 {
+        let at = |row: usize| x[row][lane];
+        let mul = |value: i32, by: f64| value.wrapping_mul(fix(by));
+        // Even part.
+        let turned = mul(at(2).wrapping_add(at(6)), 0.541196100);
+        let even2 = turned.wrapping_add(mul(at(6), -1.847759065));
+        let even3 = turned.wrapping_add(mul(at(2), 0.765366865));
+        let even0 = at(0).wrapping_add(at(4)) << FRACTION;
+        let even1 = at(0).wrapping_sub(at(4)) << FRACTION;
+        let sums = [
+            even0.wrapping_add(even3),
+            even1.wrapping_add(even2),
+            even1.wrapping_sub(even2),
+            even0.wrapping_sub(even3),
+        ];
+        // Odd part.
+        let (o7, o5, o3, o1) = (at(7), at(5), at(3), at(1));
+        let (z1, z2) = (o7.wrapping_add(o1), o5.wrapping_add(o3));
+        let (z3, z4) = (o7.wrapping_add(o3), o5.wrapping_add(o1));
+        let z5 = mul(z3.wrapping_add(z4), 1.175875602);
+        let (z1, z2) = (mul(z1, -0.899976223), mul(z2, -2.562915447));
+        let z3 = mul(z3, -1.961570560).wrapping_add(z5);
+        let z4 = mul(z4, -0.390180644).wrapping_add(z5);
+        let odds = [
+            mul(o1, 1.501321110).wrapping_add(z1).wrapping_add(z4),
+            mul(o3, 3.072711026).wrapping_add(z2).wrapping_add(z3),
+            mul(o5, 2.053119869).wrapping_add(z2).wrapping_add(z4),
+            mul(o7, 0.298631336).wrapping_add(z1).wrapping_add(z3),
+        ];
+        for i in 0..4 {
+            out[i][lane] = descale(sums[i].wrapping_add(odds[i]), bits);
+            out[7 - i][lane] = descale(sums[i].wrapping_sub(odds[i]), bits);
+        }
+    }
+    out
+}
+
+#[inline(always)]
+fn transposed(x: &Lanes) -> Lanes {
+    std::array::from_fn(|row| std::array::from_fn(|column| x[column][row]))
+}
+
+#[inline(always)]
+fn eight(block: &Coefficients, out: &mut [u8], stride: usize) {
+    let rows: Lanes = std::array::from_fn(|row| std::array::from_fn(|column| block[row * 8 + column]));
+    let columns = pass(&rows, FRACTION - BETWEEN);
+    let done = transposed(&pass(&transposed(&columns), FRACTION + BETWEEN + 3));
+    for (out, row) in out.chunks_mut(stride).zip(done) {
+        out[..8].copy_from_slice(&row.map(sample));
+    }
+}
+
+/// The means of two neighbours of an eight-point transform, from its coefficients but for number 4, which does not
+/// count.
+#[inline(always)]
+fn four_means([c0, c1, c2, c3, c5, c6, c7]: [i32; 7], bits: u32) -> [i32; 4] {
+    let mul = |value: i32, by: f64| value.wrapping_mul(fix(by));
+    let c0 = c0 << (FRACTION + 1);
+    let even = mul(c2, 1.847759065).wrapping_add(mul(c6, -0.765366865));
+    let (even0, even1) = (c0.wrapping_add(even), c0.wrapping_sub(even));
+    let inner = mul(c7, -0.211164243)
+        .wrapping_add(mul(c5, 1.451774981))
+        .wrapping_add(mul(c3, -2.172734803))
+        .wrapping_add(mul(c1, 1.061594337));
+    let outer = mul(c7, -0.509795579)
+        .wrapping_add(mul(c5, -0.601344887))
+        .wrapping_add(mul(c3, 0.899976223))
+        .wrapping_add(mul(c1, 2.562915447));
+    [even0.wrapping_add(outer), even1.wrapping_add(inner), even1.wrapping_sub(inner), even0.wrapping_sub(outer)]
+        .map(|value| descale(value, bits + 1))
+}
+
+#[inline(always)]
+fn four(block: &Coefficients, out: &mut [u8], stride: usize) {
+    let mut columns = [[0; 8]; 4];
+    for column in [0, 1, 2, 3, 5, 6, 7] {
+        let at = |row: usize| block[row * 8 + column];
+        let means = four_means([at(0), at(1), at(2), at(3), at(5), at(6), at(7)], FRACTION - BETWEEN);
+        for (row, mean) in columns.iter_mut().zip(means) {
+            row[column] = mean;
+        }
+    }
+    for (out, [c0, c1, c2, c3, _, c5, c6, c7]) in out.chunks_mut(stride).zip(columns) {
+        let row = four_means([c0, c1, c2, c3, c5, c6, c7], FRACTION + BETWEEN + 3);
+        out[..4].copy_from_slice(&row.map(sample));
+    }
+}
+
+/// The means of four neighbours of an eight-point transform, from its coefficients that count.
+#[inline(always)]
+fn two_means([c0, c1, c3, c5, c7]: [i32; 5], bits: u32) -> [i32; 2] {
+    let mul = |value: i32, by: f64| value.wrapping_mul(fix(by));
+    let c0 = c0 << (FRACTION + 2);
+    let odd = mul(c7, -0.720959822)
+        .wrapping_add(mul(c5, 0.850430095))
+        .wrapping_add(mul(c3, -1.272758580))
+        .wrapping_add(mul(c1, 3.624509785));
+    [c0.wrapping_add(odd), c0.wrapping_sub(odd)].map(|value| descale(value, bits + 2))
+}
+
+#[inline(always)]
+fn two(block: &Coefficients, out: &mut [u8], stride: usize) {
+    let columns: [[i32; 2]; 5] = [0, 1, 3, 5, 7].map(|column| {
+        let at = |row: usize| block[row * 8 + column];
+        two_means([at(0), at(1), at(3), at(5), at(7)], FRACTION - BETWEEN)
+    });
+    for (row, out) in out.chunks_mut(stride).take(2).enumerate() {
+        let samples = two_means(columns.map(|column| column[row]), FRACTION + BETWEEN + 3);
+        out[..2].copy_from_slice(&samples.map(sample));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The transform by its definition, clamped like samples.
+    fn exact(block: &Coefficients) -> [[f64; 8]; 8] {
+        let basis = |x: usize, k: usize| {
+            let scale = if k == 0 { 0.5f64.sqrt() } else { 1.0 };
+            scale / 2.0 * ((2 * x + 1) as f64 * k as f64 * std::f64::consts::PI / 16.0).cos()
+        };
+        std::array::from_fn(|y| {
+            std::array::from_fn(|x| {
+                let term = |i: usize| f64::from(block[i]) * basis(y, i / 8) * basis(x, i % 8);
+                128.0 + (0..64).map(term).sum::<f64>()
+            })
+        })
+    }
+
+    /// Blocks with a few coefficients that stay within the range of samples.
+    fn blocks() -> impl Iterator<Item = Coefficients> {
+        let mut state = 1u32;
+        (0..300).map(move |round| {
+            let mut next = |below: u32| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) % below
+            };
+            let mut block = [0; 65];
+            block[0] = next(800) as i32 - 400;
+            for _ in 0..round % 12 {
+                block[next(64) as usize] = next(120) as i32 - 60;
+            }
+            block
+        })
+    }
+
+    #[test]
+    fn blocks_of_every_size_hold_means_of_the_exact_transform() {
+        for block in blocks() {
+            let exact = exact(&block);
+            for side in [1, 2, 4, 8] {
+                let mut out = [0; 8 * (8 + 3)];
+                transform(Size::of(side), &block, false, &mut out, side + 3);
+                let cell = 8 / side;
+                for (y, row) in out.chunks(side + 3).take(side).enumerate() {
+                    for (x, &sample) in row[..side].iter().enumerate() {
+                        let samples = (0..cell * cell).map(|i| exact[y * cell + i / cell][x * cell + i % cell]);
+                        let mean = samples.sum::<f64>() / (cell * cell) as f64;
+                        let wrong = (f64::from(sample) - mean.clamp(0.0, 255.0)).abs();
+                        assert!(wrong < 1.0, "{side}: {sample} instead of {mean}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_of_one_value_is_the_same_either_way() {
+        for value in [-5000, -1024, -9, -4, 0, 3, 4, 500, 1016, 1020, 16_000] {
+            let mut block = [0; 65];
+            block[0] = value;
+            for side in [1, 2, 4, 8] {
+                let (mut short, mut long) = ([0; 64], [0; 64]);
+                transform(Size::of(side), &block, true, &mut short, side);
+                transform(Size::of(side), &block, false, &mut long, side);
+                assert_eq!(short, long, "{value} as {side}");
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Entropy-coded scans: which blocks come in which order, and how coefficients are coded.
+
+use super::bits::Bits;
+use super::frame::{Frame, Tables, ZIGZAG};
+use super::huffman::{Huffman, coefficient};
+use super::idct::Coefficients;
+use crate::DecodeError;
+
+/// A scan header.
+pub(super) struct Scan {
+    /// The components in it.
+    pub parts: Vec<Part>,
+    /// First and last coefficient, in zigzag order.
+    pub band: (usize, usize),
+    /// Bits that earlier scans have left out, and that this one leaves out.
+    pub bits: (u32, u32),
+}
+
+/// A component in a scan.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
+    /// Position of the component in the frame.
+    pub component: usize,
+    /// Numbers of its Huffman tables.
+    pub dc: usize,
+    /// See `dc`.
+    pub ac: usize,
+}
+
+/// How a scan ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// With its last block; the position of the next marker.
+    Whole(usize),
+    /// Before its last block.
+    Early,
+}
+
+/// What is carried from block to block between restart markers.
+#[derive(Default)]
+pub(super) struct Carry {
+    /// The last DC coefficient of each part.
+    pub dc: [i32; 4],
+    /// Blocks that have no more coefficients in this band.
+    pub end_of_band: u32,
+}
+
+impl Scan {
+    /// Of the body of a start-of-scan segment.
+    pub fn parse(body: &[u8], frame: &Frame) -> Result<Self, DecodeError> {
+        let bad = |what: &str| DecodeError::Undecodable(format!("a scan header with {what}"));
+        let [count, rest @ ..] = body else { return Err(bad("no components")) };
+        let count = usize::from(*count);
+        let (Some(specs), Some(&[first, last, bits])) = (rest.get(..count * 2), rest.get(count * 2..count * 2 + 3))
+        else {
+            return Err(bad("too few bytes"));
+        };
+        let mut parts: Vec<Part> = Vec::with_capacity(count);
+        for &[id, tables] in specs.as_chunks::<2>().0 {
+            let component = frame.components.iter().position(|component| component.id == id);
+            let component = component.ok_or_else(|| bad("an unknown component"))?;
+            if parts.iter().any(|part| part.component == component) {
+                return Err(bad("a component twice"));
+            }
+            let (dc, ac) = (usize::from(tables >> 4), usize::from(tables & 15));
+            if dc > 3 || ac > 3 {
+                return Err(bad("a table that cannot be"));
+            }
+            parts.push(Part { component, dc, ac });
+        }
+        let band = (usize::from(first), usize::from(last));
+        let bits = (u32::from(bits >> 4), u32::from(bits & 15));
+        let blocks: usize = parts.iter().map(|part| frame.components[part.component].sampling).map(|s| s.0 * s.1).sum();
+        if parts.is_empty() || parts.len() > 1 && blocks > 10 {
+            return Err(bad("too many or too few blocks in a group"));
+        }
+        if !frame.progressive {
+            return Ok(Self { parts, band: (0, 63), bits: (0, 0) });
+        }
+        let dc_only = band == (0, 0);
+        let ac_only = 0 < band.0 && band.0 <= band.1 && band.1 < 64 && parts.len() == 1;
+        if !(dc_only || ac_only) || bits.1 > 13 || bits.0 != 0 && bits.0 != bits.1 + 1 {
+            return Err(bad("a band or bits that cannot be"));
+        }
+        Ok(Self { parts, band, bits })
+    }
+
+    /// Calls `block` for every block of the scan, in the order of its data, which starts at `position` of `data`; with
+    /// the number of the part in the scan and the block's column and row. Stops where the data ends.
+    #[inline(always)]
+    pub fn for_each_block(
+        &self,
+        frame: &Frame,
+        restart: usize,
+        (data, position): (&[u8], usize),
+        mut block: impl FnMut(&mut Bits<'_>, &mut Carry, usize, (usize, usize)) -> Result<(), DecodeError>,
+    ) -> Result<End, DecodeError> {
+        let (mut bits, mut carry) = (Bits::new(data, position), Carry::default());
+        let sampling = |part: &Part| frame.components[part.component].sampling;
+        let alone = self.parts.len() == 1;
+        let (across, down) = if alone { frame.components[self.parts[0].component].blocks } else { frame.groups };
+        let mut until_restart = restart;
+        for y in 0..down {
+            for x in 0..across {
+                if restart > 0 && until_restart == 0 {
+                    let marker = bits.position_of_marker();
+                    match data.get(marker + 1) {
+                        Some(0xd0..=0xd7) => {}
+                        Some(0xd9) | None => return Ok(End::Early),
+                        Some(_) => return Err(DecodeError::Undecodable("a restart marker is missing".into())),
+                    }
+                    (bits, carry) = (Bits::new(data, marker + 2), Carry::default());
+                    until_restart = restart;
+                }
+                until_restart = until_restart.wrapping_sub(1);
+                if alone {
+                    block(&mut bits, &mut carry, 0, (x, y))?;
+                } else {
+                    for (number, part) in self.parts.iter().enumerate() {
+                        let (columns, rows) = sampling(part);
+                        for row in 0..rows {
+                            for column in 0..columns {
+                                block(&mut bits, &mut carry, number, (x * columns + column, y * rows + row))?;
+                            }
+                        }
+                    }
+                }
+                if bits.overran() {
+                    return self.early(data, bits.position_of_marker());
+                }
+            }
+        }
+        Ok(End::Whole(bits.position_of_marker()))
+    }
+
+    /// What it means that the data ends before the last block.
+    fn early(&self, data: &[u8], marker: usize) -> Result<End, DecodeError> {
+        match data.get(marker + 1) {
+            Some(0xd9) | None => Ok(End::Early),
+            Some(code) => Err(DecodeError::Undecodable(format!("marker ff {code:02x} in the middle of a scan"))),
+        }
+    }
+}
+
+/// Coding tables of one part of a sequential scan.
+pub(super) struct Sequential<'a> {
+    dc: &'a Huffman,
+    ac: &'a Huffman,
+    /// Quantisation steps in zigzag order, and zeros.
+    steps: [i32; 128],
+}
+
+/// Where coefficients go, in zigzag order; what lies after the last one goes to entry 64.
+const PLACES: [u8; 128] = {
+    let mut places = [64; 128];
+    let mut i = 0;
+    while i < 64 {
+        places[i] = ZIGZAG[i];
+        i += 1;
+    }
+    places
+};
+
+impl<'a> Sequential<'a> {
+    /// For a part, with the quantisation table of its component.
+    pub fn new(tables: &'a Tables, part: Part, quantisation: &[u16; 64]) -> Result<Self, DecodeError> {
+        let mut steps = [0; 128];
+        for (step, &value) in steps.iter_mut().zip(quantisation) {
+            *step = i32::from(value);
+        }
+        Ok(Self { dc: dc(tables, part)?, ac: ac(tables, part)?, steps })
+    }
+
+    /// Reads a block into dequantised coefficients. `false`: no other than the first one is set.
+    #[inline(always)]
+    pub fn read(&self, bits: &mut Bits<'_>, last_dc: &mut i32, block: &mut Coefficients) -> Result<bool, DecodeError> {
+        *last_dc = last_dc.wrapping_add(difference(self.dc, bits)?);
+        *block = [0; 65];
+        block[0] = last_dc.wrapping_mul(self.steps[0]);
+        let mut next = 1;
+        let mut any = false;
+        while next < 64 {
+            let symbol = self.ac.look(bits)?;
+            let value = coefficient(bits.peek() << symbol.code_bits, symbol.size());
+            bits.consume(u32::from(symbol.bits));
+            next += usize::from(symbol.advance);
+            any |= symbol.advance < 64;
+            let at = (next - 1) & 127;
+            if let Some(slot) = block.get_mut(usize::from(PLACES[at])) {
+                *slot = value.wrapping_mul(self.steps[at]);
+            }
+        }
+        Ok(any)
+    }
+
+    /// Reads past a block of which only the first coefficient counts.
+    #[inline(always)]
+    pub fn read_dc(&self, bits: &mut Bits<'_>, last_dc: &mut i32) -> Result<i32, DecodeError> {
+        *last_dc = last_dc.wrapping_add(difference(self.dc, bits)?);
+        let mut next = 1;
+        while next < 64 {
+            let symbol = self.ac.look(bits)?;
+            bits.consume(u32::from(symbol.bits));
+            next += u32::from(symbol.advance);
+        }
+        Ok(last_dc.wrapping_mul(self.steps[0]))
+    }
+}
+
+/// The DC table of a part.
+pub(super) fn dc(tables: &Tables, part: Part) -> Result<&Huffman, DecodeError> {
+    tables.dc[part.dc].as_ref().ok_or_else(|| DecodeError::Undecodable("a scan without its Huffman table".into()))
+}
+
+/// The AC table of a part.
+pub(super) fn ac(tables: &Tables, part: Part) -> Result<&Huffman, DecodeError> {
+    tables.ac[part.ac].as_ref().ok_or_else(|| DecodeError::Undecodable("a scan without its Huffman table".into()))
+}
+
+/// The difference to the last DC coefficient.
+#[inline(always)]
+pub(super) fn difference(dc: &Huffman, bits: &mut Bits<'_>) -> Result<i32, DecodeError> {
+    let symbol = dc.look(bits)?;
+    let value = coefficient(bits.peek() << symbol.code_bits, symbol.size());
+    bits.consume(u32::from(symbol.bits));
+    Ok(value)
+}

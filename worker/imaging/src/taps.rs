@@ -1,0 +1,124 @@
+//! The weights with which source pixels make a target pixel, by Pillow's rules to the last bit.
+
+use std::f64::consts::PI;
+
+use models::Filter;
+
+/// Fraction bits of the weights.
+pub(crate) const FRACTION: u32 = 22;
+
+/// One axis of an image that is resized.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Axis {
+    /// Pixels that there are.
+    pub pixels: usize,
+    /// Where the image begins, in those pixels.
+    pub start: f64,
+    /// Length of a target pixel, in those pixels.
+    pub scale: f64,
+    /// First target pixel that is wanted.
+    pub first: usize,
+    /// How many are wanted.
+    pub count: usize,
+}
+
+/// Weights of the source pixels for every wanted target pixel of an axis.
+#[derive(Default)]
+pub(crate) struct Taps {
+    weights: Vec<i32>,
+    /// First source pixel, and end of the weights in `weights`.
+    windows: Vec<(usize, usize)>,
+    exact: Vec<f64>,
+}
+
+/// The shape of a filter and how far it reaches, in target pixels (in source pixels where an image is enlarged).
+fn shape(filter: Filter) -> (fn(f64) -> f64, f64) {
+    match filter {
+        Filter::Nearest | Filter::Box => (|x| if -0.5 < x && x <= 0.5 { 1.0 } else { 0.0 }, 0.5),
+        Filter::Bilinear => (|x| (1.0 - x.abs()).max(0.0), 1.0),
+        Filter::Bicubic => (bicubic, 2.0),
+        Filter::Lanczos => (|x| if (-3.0..3.0).contains(&x) { sinc(x) * sinc(x / 3.0) } else { 0.0 }, 3.0),
+    }
+}
+
+fn bicubic(x: f64) -> f64 {
+    const A: f64 = -0.5;
+    let x = x.abs();
+    if x < 1.0 {
+        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        (((x - 5.0) * x + 8.0) * x - 4.0) * A
+    } else {
+        0.0
+    }
+}
+
+fn sinc(x: f64) -> f64 {
+    if x == 0.0 { 1.0 } else { (x * PI).sin() / (x * PI) }
+}
+
+impl Taps {
+    /// Computes the weights of `filter` for an axis.
+    pub fn set(&mut self, filter: Filter, axis: Axis) {
+        let (shape, reach) = shape(filter);
+        let stretch = axis.scale.max(1.0);
+        let (reach, narrow) = (reach * stretch, 1.0 / stretch);
+        self.weights.clear();
+        self.windows.clear();
+        for target in axis.first..axis.first + axis.count {
+            let center = axis.start + (target as f64 + 0.5) * axis.scale;
+            let first = (center - reach + 0.5).max(0.0) as usize;
+            let end = ((center + reach + 0.5) as usize).min(axis.pixels);
+            // Rounding may put an edge pixel's window beyond the edge.
+            let first = first.min(axis.pixels - 1);
+            let end = end.max(first + 1);
+            self.exact.clear();
+            self.exact.extend((first..end).map(|pixel| shape((pixel as f64 - center + 0.5) * narrow)));
+            let sum: f64 = self.exact.iter().sum();
+            let one = f64::from(1 << FRACTION);
+            self.weights.extend(self.exact.iter().map(|&weight| {
+                let weight = if sum == 0.0 { weight } else { weight / sum };
+                // Rounded as in C: the half is added away from zero.
+                (weight * one + if weight < 0.0 { -0.5 } else { 0.5 }) as i32
+            }));
+            self.windows.push((first, self.weights.len()));
+        }
+    }
+
+    /// For every target pixel, its first source pixel and the weights from there on; none is empty.
+    pub fn windows(&self) -> impl Iterator<Item = (usize, &[i32])> {
+        let mut start = 0;
+        self.windows.iter().map(move |&(first, end)| (first, &self.weights[std::mem::replace(&mut start, end)..end]))
+    }
+
+    /// The source pixels that count: the first, and one after the last.
+    pub fn span(&self) -> (usize, usize) {
+        let first = self.windows().map(|(first, _)| first).min().unwrap_or(0);
+        let end = self.windows().map(|(first, weights)| first + weights.len()).max().unwrap_or(0);
+        (first, end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_sum_to_one_and_stay_inside() {
+        let mut taps = Taps::default();
+        for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
+            for (pixels, scaled) in [(1, 256), (500, 341), (375, 256), (256, 256), (65_535, 3), (7, 5)] {
+                let scale = f64::from(pixels) / f64::from(scaled);
+                let axis = Axis { pixels: pixels as usize, start: 0.0, scale, first: 0, count: scaled as usize };
+                taps.set(filter, axis);
+                assert_eq!(taps.windows().count(), scaled as usize);
+                for (first, weights) in taps.windows() {
+                    assert!(!weights.is_empty() && first + weights.len() <= pixels as usize);
+                    let sum: i64 = weights.iter().map(|&weight| i64::from(weight)).sum();
+                    let error = (sum - (1 << FRACTION)).unsigned_abs() as usize;
+                    assert!(error <= weights.len(), "{filter:?} {pixels} to {scaled}: {sum}");
+                }
+            }
+        }
+    }
+}
