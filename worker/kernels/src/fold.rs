@@ -59,6 +59,7 @@ pub(crate) unsafe fn fold<S: Simd, const K: usize, const STRIDE: usize, const MA
 /// # Safety
 /// As [`fold`], with `first + P` at most `pixels`.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "plain counted loops are what the compiler unrolls into registers")]
 unsafe fn run<S: Simd, const K: usize, const STRIDE: usize, const MAX: bool, const P: usize>(
     s: S,
     row: &Row,

@@ -48,6 +48,7 @@ pub(crate) struct Tile {
 /// All addresses that follow from the fields of `tile` as documented must be valid, for `P` pixels, `N` vectors
 /// and all segments.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "plain counted loops are what the compiler unrolls into registers")]
 pub(crate) unsafe fn tile<S: Simd, const P: usize, const N: usize, const STEP: usize>(s: S, tile: &Tile) {
     let step = if STEP == 0 { tile.input_step } else { STEP };
     let mut sums = [[s.splat(0.0); N]; P];

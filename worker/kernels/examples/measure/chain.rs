@@ -7,8 +7,8 @@ use kernels::{
 use crate::measure::Noise;
 
 enum Op {
-    Convolution(Convolution, Option<usize>),
-    Sweep(Sweep),
+    Convolution(Box<Convolution>, Option<usize>),
+    Sweep(Box<Sweep>),
 }
 
 struct Step {
@@ -74,7 +74,7 @@ impl Chain {
     ) -> Shape {
         let op = self.with_spec(layer, from, |isa, spec| Convolution::new(isa, spec).expect("a convolution"));
         let output = op.output();
-        self.push(layer, "", Op::Convolution(op, residual), from, to, block * output.plane());
+        self.push(layer, "", Op::Convolution(Box::new(op), residual), from, to, block * output.plane());
         output
     }
 
@@ -98,7 +98,7 @@ impl Chain {
         let output = op.output();
         let to = self.buffer(output);
         let layer = Layer { input, outputs: input.channels, window: Window::square(3, stride, 1), activation };
-        self.push(layer, "depthwise", Op::Sweep(op), from, to, 0);
+        self.push(layer, "depthwise", Op::Sweep(Box::new(op)), from, to, 0);
         (to, output)
     }
 
@@ -114,7 +114,7 @@ impl Chain {
         let output = op.output();
         let to = self.buffer(output);
         let layer = Layer { input, outputs: input.channels, window, activation: Activation::None };
-        self.push(layer, "max-pool", Op::Sweep(op), from, to, 0);
+        self.push(layer, "max-pool", Op::Sweep(Box::new(op)), from, to, 0);
         (to, output)
     }
 
@@ -124,7 +124,7 @@ impl Chain {
         let output = op.output();
         let to = self.buffer(output);
         let layer = Layer { input, outputs: input.channels, window, activation: Activation::None };
-        self.push(layer, "average", Op::Sweep(op), from, to, 0);
+        self.push(layer, "average", Op::Sweep(Box::new(op)), from, to, 0);
         (to, output)
     }
 
@@ -163,7 +163,7 @@ impl Chain {
         });
         let output = op.output();
         let to = self.buffer(output);
-        self.push(layer, what, Op::Sweep(op), from, to, 0);
+        self.push(layer, what, Op::Sweep(Box::new(op)), from, to, 0);
         (to, output)
     }
 

@@ -63,10 +63,17 @@ pub fn peak(isa: kernels::Isa) -> f64 {
             }
             sums.iter().map(|sum| _mm_cvtss_f32(_mm256_castps256_ps128(*sum))).sum()
         }
-        // SAFETY: an `Isa` of this name exists only where the processor has these instructions.
         let (flops, time) = match isa.name() {
-            "avx512" => (LOOPS * 12 * 32, best(5, || _ = std::hint::black_box(unsafe { wide() }))),
-            "avx2" => (LOOPS * 12 * 16, best(5, || _ = std::hint::black_box(unsafe { half() }))),
+            "avx512" => (
+                LOOPS * 12 * 32,
+                // SAFETY: an `Isa` of this name exists only where the processor has these instructions.
+                best(5, || _ = std::hint::black_box(unsafe { wide() })),
+            ),
+            "avx2" => (
+                LOOPS * 12 * 16,
+                // SAFETY: as above.
+                best(5, || _ = std::hint::black_box(unsafe { half() })),
+            ),
             _ => return f64::NAN,
         };
         flops as f64 / time
