@@ -58,6 +58,14 @@ enum End {
 
 impl Supervisor {
     pub(crate) async fn run(self) -> Stopped {
+        let stopped = self.subscribe_until_stopped().await;
+        if self.status.is_connected() {
+            self.status.lost("stopped");
+        }
+        stopped
+    }
+
+    async fn subscribe_until_stopped(&self) -> Stopped {
         let mut delays = FOREVER.schedule();
         loop {
             let opened = tokio::select! {

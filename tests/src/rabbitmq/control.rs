@@ -1,9 +1,10 @@
 //! What an operator does to a node, and what the node says about its queues.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::Node;
 
@@ -23,7 +24,25 @@ pub struct QueueInfo {
     /// Subscriptions.
     pub consumers: u64,
     /// The arguments it was declared with.
-    pub arguments: serde_json::Value,
+    #[serde(deserialize_with = "arguments")]
+    pub arguments: Arguments,
+}
+
+/// Arguments of a queue by name.
+pub type Arguments = BTreeMap<String, serde_json::Value>;
+
+/// RabbitMQ 4 prints an object, 3.10 a list of `[name, type, value]`.
+fn arguments<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arguments, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Printed {
+        Object(Arguments),
+        List(Vec<(String, String, serde_json::Value)>),
+    }
+    Ok(match Printed::deserialize(deserializer)? {
+        Printed::Object(arguments) => arguments,
+        Printed::List(list) => list.into_iter().map(|(name, _, value)| (name, value)).collect(),
+    })
 }
 
 impl Node {
@@ -69,6 +88,25 @@ impl Node {
         let tick = if limit < LIMIT { 1000 } else { 60_000 };
         let both = [set("consumer_timeout", limit.as_millis()), set("channel_tick_interval", tick)].join(", ");
         self.control(&["eval", &format!("{both}.")]).await.map(drop)
+    }
+
+    /// Writes down what the broker holds in memory of queues that were declared in the last seconds.
+    ///
+    /// # Errors
+    /// As [`Node::control`].
+    pub(super) async fn write_tables(&self) -> Result<()> {
+        self.control(&["eval", "[dets:sync(Table) || Table <- dets:all()]."]).await.map(drop)
+    }
+
+    /// Declares a durable classic queue, as somebody else might have done under a name of ours.
+    ///
+    /// # Errors
+    /// As [`Node::control`].
+    pub async fn declare_plain_queue(&self, queue: &str) -> Result<()> {
+        let name = format!("rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)");
+        self.control(&["eval", &format!("rabbit_amqqueue:declare({name}, true, false, [], none, <<\"tests\">>).")])
+            .await
+            .map(drop)
     }
 
     /// Deletes a queue with everything in it.

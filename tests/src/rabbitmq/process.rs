@@ -1,6 +1,7 @@
 //! The node's processes in one group, which ends with the test process however that ends.
 
 use std::fs::File;
+use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -14,51 +15,52 @@ use tokio::time::sleep;
 
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Waits for the end of its input, which comes with the end of the test process, even by SIGKILL; then kills its group
-/// and removes the data.
-const GUARD: &str = r#"read -r _; setsid sh -c 'sleep 1; rm -rf -- "$0"' "$1" & kill -KILL 0"#;
+/// Reads the number of the group, then waits for the end of its input, which comes with the end of the test process, even by
+/// SIGKILL; then kills the group and removes the data.
+const GUARD: &str = r#"
+read -r group; read -r _
+kill -KILL "-$group"
+for _ in 1 2 3 4 5; do rm -rf -- "$1" && exit; sleep 1; done"#;
 
-/// A process group with a guard as its leader.
+/// A process group, and the guard that watches over it from outside.
 pub(super) struct Group {
     guard: Child,
+    leader: Child,
     console: PathBuf,
-    others: Vec<Child>,
 }
 
 impl Group {
-    pub(super) fn start(dir: &Path) -> Result<Group> {
+    /// `leader` runs until the group ends; `dir` is removed then.
+    pub(super) fn start(dir: &Path, leader: Command) -> Result<Group> {
+        let console = dir.join("console");
         let mut guard = Command::new("/bin/sh");
         guard.args(["-c", GUARD, "guard"]).arg(dir).stdin(Stdio::piped()).process_group(0);
-        guard.stdout(Stdio::null()).stderr(Stdio::null());
-        Ok(Group { guard: guard.spawn()?, console: dir.join("console"), others: Vec::new() })
-    }
-
-    /// Runs `command` in the group until the group ends.
-    pub(super) fn spawn(&mut self, command: Command) -> Result<()> {
-        let child = self.child(command)?;
-        self.others.push(child);
-        Ok(())
+        let mut guard = guard.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let leader = spawn(leader, &console, 0)?;
+        if let Some(input) = guard.stdin.as_mut() {
+            writeln!(input, "{}", leader.id())?;
+        }
+        Ok(Group { guard, leader, console })
     }
 
     /// Runs the server in the group.
     pub(super) fn serve(&self, command: Command) -> Result<Server> {
-        Ok(Server { child: self.child(command)? })
-    }
-
-    fn child(&self, mut command: Command) -> Result<Child> {
-        let console = File::options().create(true).append(true).open(&self.console)?;
-        command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console);
-        Ok(command.process_group(self.guard.id().cast_signed()).spawn()?)
+        Ok(Server { child: spawn(command, &self.console, self.leader.id().cast_signed())? })
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let _gone = kill_process_group(pid(&self.guard), Signal::KILL);
-        for child in self.others.iter_mut().chain([&mut self.guard]) {
-            let _ended = child.wait();
-        }
+        let _stopped = self.guard.kill();
+        let _gone = kill_process_group(pid(&self.leader), Signal::KILL);
+        let _reaped = (self.guard.wait(), self.leader.wait());
     }
+}
+
+fn spawn(mut command: Command, console: &Path, group: i32) -> Result<Child> {
+    let console = File::options().create(true).append(true).open(console)?;
+    command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console);
+    Ok(command.process_group(group).spawn()?)
 }
 
 /// The node's own process.
