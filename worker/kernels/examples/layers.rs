@@ -70,7 +70,7 @@ fn main() {
             top = top.max(peak(isa));
             time = time.min(best(8, || conv.run(&x, None, &mut y, &mut scratch)));
         }
-        let speed = conv.flops(1) as f64 / time;
+        let speed = (2 * conv.output().planar_len() * input.channels * kernel * kernel) as f64 / time;
         println!(
             "{name:28} {:7.3} ms {:6.1} GFLOP/s {:5.1} % of {:.1}",
             time * 1e3,

@@ -6,6 +6,7 @@ mod buffer;
 mod channel_map;
 mod channelwise;
 mod convolution;
+mod direct;
 mod elementwise;
 mod fold;
 mod isa;
@@ -18,6 +19,8 @@ mod simd;
 mod sweep;
 mod table;
 mod tile;
+mod transform;
+mod winograd;
 
 pub use activation::Activation;
 pub use buffer::Buffer;

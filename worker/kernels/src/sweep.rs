@@ -7,7 +7,8 @@
 
 use crate::buffer::Buffer;
 use crate::channelwise::Channelwise;
-use crate::convolution::{Convolution, ConvolutionSpec, View};
+use crate::convolution::ConvolutionSpec;
+use crate::direct::{Direct, View};
 use crate::fold::Row;
 use crate::isa::Isa;
 use crate::layout::BLOCK;
@@ -19,7 +20,7 @@ const RING: usize = 4 * 1024;
 
 /// A channelwise op, alone or fused with the convolution before it.
 pub struct Sweep {
-    before: Option<Convolution>,
+    before: Option<Direct>,
     op: Channelwise,
     /// Rows of the ring, one for each row under the window, and pixels of each.
     slots: usize,
@@ -37,7 +38,7 @@ impl Sweep {
         // Two blocks at once, unless their rows would push each other out of the first-level cache.
         let widest = if op.row_pixels() * op.window.reach(0) * 2 * BLOCK > RING { 1 } else { usize::MAX };
         // One strip: the ring asks for all rows in turn, once for each group of channels.
-        let before = Convolution::cut(isa, before, usize::MAX, widest)?;
+        let before = Direct::cut(isa, before, usize::MAX, widest)?;
         if before.output() != op.input {
             let (output, input) = (before.output(), op.input);
             return Err(Unsupported::new(format!("a convolution makes {output:?}, the next op takes {input:?}")));
@@ -45,13 +46,13 @@ impl Sweep {
         Ok(Self::new(Some(before), op))
     }
 
-    fn new(before: Option<Convolution>, op: Channelwise) -> Self {
+    fn new(before: Option<Direct>, op: Channelwise) -> Self {
         Self { before, slots: op.window.reach(0), row_pixels: op.row_pixels(), op }
     }
 
     /// The input, of the convolution if there is one.
     pub fn input(&self) -> Shape {
-        self.before.as_ref().map_or(self.op.input, Convolution::input)
+        self.before.as_ref().map_or(self.op.input, Direct::input)
     }
 
     /// The output; blocked.
@@ -61,7 +62,7 @@ impl Sweep {
 
     /// Floats of the input, in its layout.
     pub fn input_len(&self) -> usize {
-        self.before.as_ref().map_or(self.op.input.blocked_len(), Convolution::input_len)
+        self.before.as_ref().map_or(self.op.input.blocked_len(), Direct::input_len)
     }
 
     /// Computes one image.
@@ -73,7 +74,7 @@ impl Sweep {
         check_len("the output of a sweep", output.len(), self.op.output.blocked_len());
         let widest = self.op.kernels.widest();
         let ring_len = widest * self.block_len();
-        let view_len = self.before.as_ref().map_or(0, Convolution::view_len);
+        let view_len = self.before.as_ref().map_or(0, Direct::view_len);
         // The ring, a row of border, and the convolution's bordered input.
         let (ring, view) =
             scratch.at_least(ring_len + self.row_len() + view_len).split_at_mut(ring_len + self.row_len());
@@ -169,7 +170,7 @@ impl Sweep {
     }
 
     /// One row of the convolution's output, for the blocks of a panel, into the ring.
-    fn convolve(&self, convolution: &Convolution, panel: &Panel, view: &View, row: usize, ring: &mut [f32]) {
+    fn convolve(&self, convolution: &Direct, panel: &Panel, view: &View, row: usize, ring: &mut [f32]) {
         let needed = (panel.blocks - 1) * self.block_len() + self.op.input.width * BLOCK;
         assert!(ring.len() >= needed && row < self.op.input.height, "the ring is too small for row {row}");
         // SAFETY: the view holds all rows of the input; the ring was just checked to hold a row for each block.

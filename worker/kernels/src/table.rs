@@ -6,6 +6,7 @@ use crate::fold::{Row, fold};
 use crate::lanes::{add, mean, scale};
 use crate::layout::BLOCK;
 use crate::tile::{Tile, tile};
+use crate::transform::{Backward, Forward, backward, forward};
 
 pub(crate) type TileKernel = unsafe fn(&Tile);
 pub(crate) type RowKernel = unsafe fn(&Row);
@@ -22,6 +23,8 @@ pub(crate) struct Kernels {
     pub add: unsafe fn(*const f32, *const f32, *mut f32, usize, (f32, f32)),
     pub scale: unsafe fn(*mut f32, *const f32, usize),
     pub mean: unsafe fn(*const f32, *mut f32, usize),
+    pub forward: unsafe fn(&Forward),
+    pub backward: unsafe fn(&Backward),
     /// Whether this processor has the instructions.
     supported: fn() -> bool,
 }
@@ -92,6 +95,8 @@ macro_rules! instruction_set {
                 add: each_sum,
                 scale: each_channel,
                 mean: each_mean,
+                forward: each_forward,
+                backward: each_backward,
                 supported: $supported,
             };
 
@@ -149,6 +154,22 @@ macro_rules! instruction_set {
             unsafe fn each_mean(image: *const f32, out: *mut f32, pixels: usize) {
                 // SAFETY: as above.
                 unsafe { mean::<$simd>($token, image, out, pixels) }
+            }
+
+            /// # Safety
+            /// As `forward`, and the processor must have the instructions.
+            $(#[$feature])?
+            unsafe fn each_forward(operands: &Forward) {
+                // SAFETY: as above.
+                unsafe { forward::<$simd>($token, operands) }
+            }
+
+            /// # Safety
+            /// As `backward`, and the processor must have the instructions.
+            $(#[$feature])?
+            unsafe fn each_backward(operands: &Backward) {
+                // SAFETY: as above.
+                unsafe { backward::<$simd>($token, operands) }
             }
         }
     };

@@ -86,6 +86,7 @@ fn pointwise_for_all_remainders_of_channels_and_pixels() {
 fn an_input_of_many_strips() {
     check(plain([80, 56, 56], 20, Window::pointwise()));
     check(plain([40, 70, 75], 20, Window::square(3, 1, 1)));
+    check(Case { residual: true, activation: Activation::Silu, ..plain([40, 70, 75], 20, Window::square(3, 1, 1)) });
     check(plain([40, 70, 75], 20, Window::square(3, 2, 0)));
 }
 
@@ -100,6 +101,18 @@ fn windows_strides_dilations_and_uneven_padding() {
                     check(Case { source: Source::Planar, ..plain([3, 13, 15], 18, window) });
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn the_3x3_convolutions_of_real_networks() {
+    for (channels, side, outputs) in
+        [(16, 55, 64), (48, 13, 192), (64, 28, 64), (160, 14, 160), (256, 14, 256), (40, 9, 24)]
+    {
+        for padding in [[1; 4], [0; 4], [2, 0, 1, 3]] {
+            let window = Window { padding, ..Window::square(3, 1, 0) };
+            check(plain([channels, side, side + 2], outputs, window));
         }
     }
 }

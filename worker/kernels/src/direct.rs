@@ -1,0 +1,232 @@
+//! The convolution as it is defined: pointwise, k × k, strided, dilated, grouped; of blocked or planar input.
+
+use std::ops::Range;
+
+use crate::border::Border;
+use crate::buffer::Buffer;
+use crate::convolution::{ConvolutionSpec, Source};
+use crate::isa::Isa;
+use crate::layout::BLOCK;
+use crate::panel::{Panel, Panels, Reads, Rows, Run};
+use crate::shape::{Shape, Unsupported, Window, check_len};
+
+/// The input is cut into strips of rows of about this many floats, so that a strip stays in the second-level cache
+/// while all panels pass over it.
+const STRIP: usize = 96 * 1024;
+
+/// A convolution with bias, residual and activation, packed for one instruction set and one input shape.
+pub(crate) struct Direct {
+    input: Shape,
+    output: Shape,
+    source: Source,
+    window: Window,
+    border: Option<Border>,
+    panels: Panels,
+    /// Output rows of a strip, and bordered input rows that it needs.
+    strip: usize,
+    strip_rows: usize,
+    /// Whether output pixel i depends on input pixel i only, so that rows need not be told apart.
+    flat: bool,
+}
+
+/// Some rows of the input, bordered where the convolution needs it: row 0 belongs to the first window.
+pub(crate) struct View {
+    start: *const f32,
+    /// Floats from one row to the next.
+    row: usize,
+}
+
+impl Direct {
+    /// Packs the weights.
+    pub fn new(isa: Isa, spec: &ConvolutionSpec<'_>) -> Result<Self, Unsupported> {
+        Self::cut(isa, spec, STRIP, usize::MAX)
+    }
+
+    /// Packs the weights for strips of at most `limit` floats (or one row), and panels of at most `widest` blocks.
+    pub(crate) fn cut(isa: Isa, spec: &ConvolutionSpec<'_>, limit: usize, widest: usize) -> Result<Self, Unsupported> {
+        let ConvolutionSpec { input, outputs, groups, window, .. } = *spec;
+        let [height, width] = window.output(input.height, input.width)?;
+        let columns = spec.check()?;
+        let (planes, unit) = (spec.source.planes(input), spec.source.unit());
+        let bordered = window.touched(1, width);
+        let [top, left, ..] = window.padding;
+        let border = (window.padding != [0; 4]).then_some(Border {
+            planes,
+            height: input.height,
+            width: input.width,
+            unit,
+            top,
+            left,
+            bordered,
+        });
+        let row = if border.is_some() { bordered } else { input.width } * unit;
+        let strip = (1..=height).rev().find(|rows| window.touched(0, *rows) * row * planes <= limit).unwrap_or(1);
+        let strip_rows = window.touched(0, strip);
+        let plane = if border.is_some() { strip_rows * row } else { input.height * row };
+
+        let input_step = window.stride[1] * unit;
+        let rows = Rows { outputs, bias: spec.bias, activation: spec.activation, input_step, widest };
+        let (inputs_of_group, outputs_of_group) = (input.channels / groups, outputs / groups);
+        let reads = |channels: Range<usize>| {
+            let group = |channel: usize| channel / outputs_of_group * inputs_of_group;
+            let inputs = group(channels.start)..group(channels.end - 1) + inputs_of_group;
+            reads(spec.source, window, inputs, plane, row)
+        };
+        let panels = Panels::pack(isa, &rows, reads, |output, column| {
+            let (channel, tap) = (column / window.taps(), column % window.taps());
+            if channel / inputs_of_group != output / outputs_of_group {
+                return 0.0;
+            }
+            spec.weights[output * columns + channel % inputs_of_group * window.taps() + tap]
+        });
+        let output = Shape::new(outputs, height, width);
+        let flat = window.taps() == 1 && window.stride == [1; 2] && border.is_none();
+        Ok(Self { input, output, source: spec.source, window, border, panels, strip, strip_rows, flat })
+    }
+
+    /// The input shape it was made for.
+    pub fn input(&self) -> Shape {
+        self.input
+    }
+
+    /// The output.
+    pub fn output(&self) -> Shape {
+        self.output
+    }
+
+    /// Floats of the input, in its layout.
+    pub fn input_len(&self) -> usize {
+        self.source.planes(self.input) * self.input.pixels() * self.source.unit()
+    }
+
+    /// Computes one image: `output` (blocked) from `input` (in its layout) and, if there is one, `residual` (blocked,
+    /// shaped like the output), which is added before the activation.
+    ///
+    /// # Panics
+    /// If a slice does not have the length that the shapes imply.
+    pub fn run(&self, input: &[f32], residual: Option<&[f32]>, output: &mut [f32], scratch: &mut Buffer) {
+        check_len("the input of a convolution", input.len(), self.input_len());
+        check_len("the output of a convolution", output.len(), self.output.blocked_len());
+        if let Some(residual) = residual {
+            check_len("the residual of a convolution", residual.len(), output.len());
+        }
+        let residual = residual.map_or(std::ptr::null(), <[f32]>::as_ptr);
+        let scratch = scratch.at_least(self.view_len());
+        for first in (0..self.output.height).step_by(self.strip) {
+            let rows = first..self.output.height.min(first + self.strip);
+            let view = self.view(input, first, scratch);
+            for panel in self.panels.iter() {
+                let at = panel.first_block * self.output.plane() + first * self.output.width * BLOCK;
+                let residual = if residual.is_null() { residual } else { residual.wrapping_add(at) };
+                let output = output[at..].as_mut_ptr();
+                // SAFETY: the view holds these rows; output and residual have `blocked_len` floats, and planes of the
+                // panel's blocks lie `plane()` floats apart.
+                unsafe { self.rows(panel, &view, rows.len(), residual, output, self.output.plane()) };
+            }
+        }
+    }
+
+    /// The panels, in order of their channels.
+    pub(crate) fn panels(&self) -> std::slice::Iter<'_, Panel> {
+        self.panels.iter()
+    }
+
+    /// Floats of scratch that [`Self::view`] needs.
+    pub(crate) fn view_len(&self) -> usize {
+        self.border.map_or(0, |border| border.len(self.strip_rows))
+    }
+
+    /// The input of the strip that starts at output row `first`; copied to `scratch` if it needs a border.
+    pub(crate) fn view(&self, input: &[f32], first: usize, scratch: &mut [f32]) -> View {
+        let first = first * self.window.stride[0];
+        let (start, row) = match &self.border {
+            Some(border) => {
+                border.copy(input, first..first + self.strip_rows, scratch);
+                (scratch.as_ptr(), border.bordered * border.unit)
+            }
+            None => {
+                let row = self.input.width * self.source.unit();
+                (input[first * row..].as_ptr(), row)
+            }
+        };
+        View { start, row: row * self.window.stride[0] }
+    }
+
+    /// Computes output row `y` of a strip's view for one panel.
+    ///
+    /// # Safety
+    /// As [`Self::rows`], for that row.
+    pub(crate) unsafe fn row(&self, panel: &Panel, view: &View, y: usize, output: *mut f32, block_stride: usize) {
+        let view = View { start: view.start.wrapping_add(y * view.row), row: view.row };
+        // SAFETY: passed on.
+        unsafe { self.rows(panel, &view, 1, std::ptr::null(), output, block_stride) };
+    }
+
+    /// Computes `rows` output rows of one panel, the first from the view's row 0.
+    ///
+    /// # Safety
+    /// The view must hold the input of these rows, with the planes for which the weights were packed; `output` and
+    /// `residual` (unless null) must be valid for the rows in each of the panel's blocks, `block_stride` floats apart.
+    unsafe fn rows(
+        &self,
+        panel: &Panel,
+        view: &View,
+        rows: usize,
+        residual: *const f32,
+        output: *mut f32,
+        block_stride: usize,
+    ) {
+        let width = self.output.width;
+        let (runs, pixels) = if self.flat { (1, rows * width) } else { (rows, width) };
+        for y in 0..runs {
+            let at = y * width * BLOCK;
+            let run = Run {
+                input: view.start.wrapping_add(y * view.row),
+                residual: if residual.is_null() { residual } else { residual.wrapping_add(at) },
+                output: output.wrapping_add(at),
+                block_stride,
+                output_step: BLOCK,
+                pixels,
+            };
+            // SAFETY: passed on, row by row.
+            unsafe { self.panels.run(panel, &run) };
+        }
+    }
+}
+
+/// What output channels read that depend on the given input channels: for each of their planes and taps a run of
+/// channels, or of horizontal taps where those are neighbours in memory.
+fn reads(source: Source, window: Window, inputs: Range<usize>, plane: usize, row: usize) -> Vec<Reads> {
+    let [kernel_y, kernel_x] = window.kernel;
+    let [dilation_y, dilation_x] = window.dilation;
+    let column = |channel: usize, y: usize, x: usize| (channel * kernel_y + y) * kernel_x + x;
+    let mut reads = Vec::new();
+    if source == Source::Planar {
+        for channel in inputs {
+            for y in 0..kernel_y {
+                let start = channel * plane + y * dilation_y * row;
+                if dilation_x == 1 {
+                    let columns = (0..kernel_x).map(|x| column(channel, y, x)).collect();
+                    reads.push(Reads { offset: start, columns });
+                } else {
+                    reads.extend(
+                        (0..kernel_x)
+                            .map(|x| Reads { offset: start + x * dilation_x, columns: vec![column(channel, y, x)] }),
+                    );
+                }
+            }
+        }
+        return reads;
+    }
+    for block in inputs.start / BLOCK..inputs.end.div_ceil(BLOCK) {
+        let channels = inputs.start.max(block * BLOCK)..inputs.end.min((block + 1) * BLOCK);
+        for y in 0..kernel_y {
+            for x in 0..kernel_x {
+                let offset = block * plane + y * dilation_y * row + x * dilation_x * BLOCK + channels.start % BLOCK;
+                let columns = channels.clone().map(|channel| column(channel, y, x)).collect();
+                reads.push(Reads { offset, columns });
+            }
+        }
+    }
+    reads
+}
