@@ -11,8 +11,9 @@ use retry::{Limit, Policy, Schedule};
 
 use crate::broker::{Broker, Link, within};
 use crate::error::QueueError;
-use crate::headers::{self, Headers};
-use crate::message::TaskMessage;
+use crate::headers;
+use crate::outgoing::{Outgoing, Published, PublisherOptions};
+use crate::patience::{Stall, patiently};
 use crate::topology::Topology;
 use crate::window::{Pending, Window};
 
@@ -20,70 +21,7 @@ use crate::window::{Pending, Window};
 const MAX_TRIES: u32 = 20;
 /// A missing queue is a matter of configuration; a worker may just be declaring it again, though.
 const MAX_UNROUTABLE: u32 = 5;
-const TICK: Duration = Duration::from_millis(250);
 const PERSISTENT: u8 = 2;
-
-/// A message to publish.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
-    /// The bytes; for tasks see [`TaskMessage::encode`].
-    pub body: Vec<u8>,
-    /// Headers that pass with it, such as `traceparent`.
-    pub headers: Headers,
-}
-
-impl Outgoing {
-    /// Any bytes, as for putting a message back unchanged.
-    pub fn raw(body: Vec<u8>) -> Outgoing {
-        Outgoing { body, headers: Headers::new() }
-    }
-
-    /// The same message with these headers.
-    pub fn with_headers(mut self, headers: Headers) -> Outgoing {
-        self.headers = headers;
-        self
-    }
-}
-
-impl From<&TaskMessage> for Outgoing {
-    fn from(message: &TaskMessage) -> Outgoing {
-        Outgoing::raw(message.encode())
-    }
-}
-
-/// How patient a publisher is.
-#[derive(Debug, Clone, Copy)]
-pub struct PublisherOptions {
-    /// At most so many messages are sent and not confirmed; twice as many are in memory.
-    pub window: usize,
-    /// A broker that neither confirms nor blocks for so long counts as lost.
-    pub confirm_timeout: Duration,
-    /// So long may the broker block publishing because of its memory or disk alarm.
-    pub blocked_timeout: Duration,
-    /// So long is the broker tried again without any progress.
-    pub patience: Duration,
-}
-
-impl Default for PublisherOptions {
-    fn default() -> PublisherOptions {
-        let minute = Duration::from_secs(60);
-        PublisherOptions {
-            window: 2048,
-            confirm_timeout: minute / 2,
-            blocked_timeout: 2 * minute,
-            patience: 2 * minute,
-        }
-    }
-}
-
-/// What a publisher did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Published {
-    /// Messages that are surely on the queue.
-    pub messages: u64,
-    /// Sends that were repeated because their fate was unknown: so many duplicates there may be, which do no harm.
-    pub repeated: u64,
-}
 
 /// A publisher on a connection of its own, since a blocked connection would not write acks either.
 pub struct Publisher {
@@ -138,6 +76,7 @@ impl Publisher {
         self.backlog.push_back(Pending { message, tries: 0 });
         while !self.backlog.is_empty() {
             self.step().await?;
+            self.count().await?;
         }
         Ok(())
     }
@@ -147,8 +86,9 @@ impl Publisher {
     /// # Errors
     /// As [`Publisher::publish_all`].
     pub async fn flush(&mut self) -> Result<Published, QueueError> {
-        while !self.backlog.is_empty() || self.window.unconfirmed() > 0 {
+        while !self.backlog.is_empty() || !self.window.is_settled() {
             self.step().await?;
+            self.count().await?;
         }
         Ok(std::mem::take(&mut self.done))
     }
@@ -166,21 +106,27 @@ impl Publisher {
             return self.lose(QueueError::Unavailable("the connection was lost".into())).await;
         }
         match self.backlog.pop_front() {
-            Some(pending) if self.window.has_room() => self.send(pending).await?,
+            Some(pending) if self.window.has_room() => self.send(pending).await,
             Some(pending) => {
                 self.backlog.push_front(pending);
-                self.settle_oldest().await?;
+                self.settle_oldest().await
             }
-            None => self.settle_oldest().await?,
+            None => self.settle_oldest().await,
         }
+    }
+
+    /// Counts what is certain by now; what turned out to have no queue is sent again.
+    async fn count(&mut self) -> Result<(), QueueError> {
         let certain = self.window.certain();
         self.done.messages += certain.published;
+        if certain.unroutable.is_empty() {
+            return Ok(());
+        }
         let missing = QueueError::Missing { queue: self.queue.clone() };
-        let any_unroutable = !certain.unroutable.is_empty();
         for pending in certain.unroutable {
             self.again(pending, MAX_UNROUTABLE, &missing)?;
         }
-        if any_unroutable { self.pause(missing).await } else { Ok(()) }
+        self.pause(missing).await
     }
 
     async fn send(&mut self, pending: Pending) -> Result<(), QueueError> {
@@ -314,44 +260,5 @@ impl Publisher {
         let channel = link.channel().await?;
         within("asking for confirms", &self.queue, channel.confirm_select(ConfirmSelectOptions::default())).await?;
         Ok(Wire { link, channel })
-    }
-}
-
-enum Stall {
-    Silent(QueueError),
-    Blocked(QueueError),
-}
-
-impl Stall {
-    fn error(&self) -> &QueueError {
-        match self {
-            Stall::Silent(error) | Stall::Blocked(error) => error,
-        }
-    }
-}
-
-/// Waits for `answer`; time in which the broker blocks us for want of memory or disk is counted apart.
-async fn patiently<T>(link: &Link, options: &PublisherOptions, answer: impl Future<Output = T>) -> Result<T, Stall> {
-    let mut answer = pin!(answer);
-    let (mut silent, mut blocked) = (Duration::ZERO, Duration::ZERO);
-    loop {
-        if let Ok(answer) = tokio::time::timeout(TICK, &mut answer).await {
-            return Ok(answer);
-        }
-        if link.is_blocked() {
-            if blocked.is_zero() {
-                tracing::warn!("the broker blocks publishing (memory or disk alarm); waiting");
-            }
-            blocked += TICK;
-        } else {
-            silent += TICK;
-        }
-        if blocked >= options.blocked_timeout {
-            let text = format!("it has blocked publishing for {blocked:?}: memory or disk alarm on the broker");
-            return Err(Stall::Blocked(QueueError::Unavailable(text)));
-        }
-        if silent >= options.confirm_timeout {
-            return Err(Stall::Silent(QueueError::timeout("a confirm", silent)));
-        }
     }
 }

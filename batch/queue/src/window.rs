@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::publisher::Outgoing;
+use crate::outgoing::Outgoing;
 
 /// A message that is not surely published yet.
 #[derive(Debug)]
@@ -44,9 +44,9 @@ impl<C> Window<C> {
         self.sent.len() < self.size
     }
 
-    /// How many messages are sent and not confirmed.
-    pub(crate) fn unconfirmed(&self) -> usize {
-        self.sent.len()
+    /// Whether nothing is uncertain.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.sent.is_empty() && self.confirmed.is_empty()
     }
 
     /// The id that the next message must be sent under.

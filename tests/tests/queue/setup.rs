@@ -51,7 +51,6 @@ async fn the_topology_is_declared_as_documented_and_repaired() {
 async fn a_queue_with_other_arguments_is_a_clear_refusal() {
     let node = rabbitmq::shared().await;
     let mut scene = Scene::undeclared(&node);
-    // The dead letters of "x.dead"'s owner have other arguments than a queue for tasks, and this name is the user's.
     let name = scene.topology.queue().to_owned();
     node.declare_plain_queue(&name).await.unwrap();
     let error = scene.admin.declare().await.unwrap_err();
