@@ -2,6 +2,9 @@
 
 /// Reads bits from the most significant end. After the data, that is at a marker or at the end of the file, it supplies
 /// zeros and remembers that it did.
+///
+/// Hot loops work on a copy and write it back: no pointer to the copy ever leaves them, so it stays in registers.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     position: usize,
@@ -36,11 +39,12 @@ impl<'a> Bits<'a> {
                 return;
             }
         }
-        self.refill_slowly();
+        *self = self.refilled_slowly();
     }
 
     #[cold]
-    fn refill_slowly(&mut self) {
+    #[inline(never)]
+    fn refilled_slowly(mut self) -> Self {
         while self.count <= 56 {
             let byte = match self.data.get(self.position) {
                 Some(0xff) => {
@@ -68,6 +72,7 @@ impl<'a> Bits<'a> {
             self.buffer |= u64::from(byte) << (56 - self.count);
             self.count += 8;
         }
+        self
     }
 
     /// The next 64 bits, of which those after a refill are valid.

@@ -88,12 +88,14 @@ impl Huffman {
         if symbol.bits != 0 {
             return Ok(symbol);
         }
-        self.look_slowly(bits)
+        self.look_slowly(bits.peek())
     }
 
+    /// Finds a longer code at the top of `bits`.
     #[cold]
-    fn look_slowly(&self, bits: &mut Bits<'_>) -> Result<Symbol, DecodeError> {
-        let code = (bits.peek() >> 48) as u32;
+    #[inline(never)]
+    fn look_slowly(&self, bits: u64) -> Result<Symbol, DecodeError> {
+        let code = (bits >> 48) as u32;
         for length in 1..=16 {
             if code < self.limits[length] {
                 let position = (code >> (16 - length)) as i32 + self.offsets[length];

@@ -49,21 +49,30 @@ const fn fix(value: f64) -> i32 {
     (value * (1 << FRACTION) as f64 + if value < 0.0 { -0.5 } else { 0.5 }) as i32
 }
 
-/// Writes the samples of a block into `out`, whose rows are `stride` apart. `only_dc`: no other coefficient is set.
-#[inline]
-pub(super) fn transform(size: Size, block: &Coefficients, only_dc: bool, out: &mut [u8], stride: usize) {
-    if only_dc || size == Size::One {
-        let side = size.side();
-        let sample = sample(block[0].wrapping_add(4) >> 3);
-        for row in out.chunks_mut(stride).take(side) {
-            row[..side].fill(sample);
-        }
-        return;
-    }
+/// Up to here, in zigzag order, only coefficients of the lower half of rows and columns are set.
+const LOWER_HALF: usize = 9;
+
+/// Writes the samples of a block into `out`, whose rows are `stride` apart. No coefficient after the one at position
+/// `last`, in zigzag order, is set.
+#[inline(always)]
+pub(super) fn transform(size: Size, block: &Coefficients, last: usize, out: &mut [u8], stride: usize) {
     match size {
+        _ if last == 0 => one(size.side(), block, out, stride),
+        Size::One => one(1, block, out, stride),
+        Size::Two if last <= LOWER_HALF => two::<true>(block, out, stride),
+        Size::Two => two::<false>(block, out, stride),
+        Size::Four if last <= LOWER_HALF => four::<true>(block, out, stride),
+        Size::Four => four::<false>(block, out, stride),
         Size::Eight => eight(block, out, stride),
-        Size::Four => four(block, out, stride),
-        _ => two(block, out, stride),
+    }
+}
+
+/// A block of one value.
+#[inline(always)]
+fn one(side: usize, block: &Coefficients, out: &mut [u8], stride: usize) {
+    let sample = sample(block[0].wrapping_add(4) >> 3);
+    for row in out.chunks_mut(stride).take(side) {
+        row[..side].fill(sample);
     }
 }
 
@@ -158,10 +167,13 @@ fn four_means([c0, c1, c2, c3, c5, c6, c7]: [i32; 7], bits: u32) -> [i32; 4] {
 }
 
 #[inline(always)]
-fn four(block: &Coefficients, out: &mut [u8], stride: usize) {
+fn four<const LOWER: bool>(block: &Coefficients, out: &mut [u8], stride: usize) {
     let mut columns = [[0; 8]; 4];
     for column in [0, 1, 2, 3, 5, 6, 7] {
-        let at = |row: usize| block[row * 8 + column];
+        if LOWER && column > 3 {
+            break;
+        }
+        let at = |row: usize| if LOWER && row > 3 { 0 } else { block[row * 8 + column] };
         let means = four_means([at(0), at(1), at(2), at(3), at(5), at(6), at(7)], FRACTION - BETWEEN);
         for (row, mean) in columns.iter_mut().zip(means) {
             row[column] = mean;
@@ -186,19 +198,25 @@ fn two_means([c0, c1, c3, c5, c7]: [i32; 5], bits: u32) -> [i32; 2] {
 }
 
 #[inline(always)]
-fn two(block: &Coefficients, out: &mut [u8], stride: usize) {
-    let columns: [[i32; 2]; 5] = [0, 1, 3, 5, 7].map(|column| {
-        let at = |row: usize| block[row * 8 + column];
-        two_means([at(0), at(1), at(3), at(5), at(7)], FRACTION - BETWEEN)
-    });
-    for (row, out) in out.chunks_mut(stride).take(2).enumerate() {
-        let samples = two_means(columns.map(|column| column[row]), FRACTION + BETWEEN + 3);
-        out[..2].copy_from_slice(&samples.map(sample));
+fn two<const LOWER: bool>(block: &Coefficients, out: &mut [u8], stride: usize) {
+    let mut columns = [[0; 5]; 2];
+    for (number, column) in [0, 1, 3, 5, 7].into_iter().enumerate() {
+        if LOWER && column > 3 {
+            break;
+        }
+        let at = |row: usize| if LOWER && row > 3 { 0 } else { block[row * 8 + column] };
+        let means = two_means([at(0), at(1), at(3), at(5), at(7)], FRACTION - BETWEEN);
+        (columns[0][number], columns[1][number]) = (means[0], means[1]);
+    }
+    for (out, row) in out.chunks_mut(stride).zip(columns) {
+        let samples = two_means(row, FRACTION + BETWEEN + 3);
+        (out[0], out[1]) = (sample(samples[0]), sample(samples[1]));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::frame::ZIGZAG;
     use super::*;
 
     /// The transform by its definition, clamped like samples.
@@ -225,11 +243,17 @@ mod tests {
             };
             let mut block = [0; 65];
             block[0] = next(800) as i32 - 400;
+            let below = if round % 2 == 0 { 64 } else { 10 };
             for _ in 0..round % 12 {
-                block[next(64) as usize] = next(120) as i32 - 60;
+                block[usize::from(ZIGZAG[next(below) as usize])] = next(120) as i32 - 60;
             }
             block
         })
+    }
+
+    /// Position of the last coefficient in zigzag order.
+    fn last(block: &Coefficients) -> usize {
+        (0..64).rev().find(|&i| block[usize::from(ZIGZAG[i])] != 0).unwrap_or(0)
     }
 
     #[test]
@@ -238,7 +262,7 @@ mod tests {
             let exact = exact(&block);
             for side in [1, 2, 4, 8] {
                 let mut out = [0; 8 * (8 + 3)];
-                transform(Size::of(side), &block, false, &mut out, side + 3);
+                transform(Size::of(side), &block, last(&block), &mut out, side + 3);
                 let cell = 8 / side;
                 for (y, row) in out.chunks(side + 3).take(side).enumerate() {
                     for (x, &sample) in row[..side].iter().enumerate() {
@@ -259,9 +283,11 @@ mod tests {
             block[0] = value;
             for side in [1, 2, 4, 8] {
                 let (mut short, mut long) = ([0; 64], [0; 64]);
-                transform(Size::of(side), &block, true, &mut short, side);
-                transform(Size::of(side), &block, false, &mut long, side);
-                assert_eq!(short, long, "{value} as {side}");
+                for last in [LOWER_HALF, 63] {
+                    transform(Size::of(side), &block, 0, &mut short, side);
+                    transform(Size::of(side), &block, last, &mut long, side);
+                    assert_eq!(short, long, "{value} as {side}");
+                }
             }
         }
     }

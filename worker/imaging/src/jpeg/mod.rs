@@ -12,10 +12,11 @@ mod planes;
 mod progressive;
 mod scan;
 
+use self::bits::Bits;
 use self::frame::{Frame, Tables, ZIGZAG};
 use self::planes::{Color, Plane};
 use self::progressive::{Pass, Stored};
-use self::scan::{End, Scan, Sequential};
+use self::scan::{Blocks, Carry, End, Scan, Sequential};
 use crate::{DecodeError, Limits, decoded::Raster, geometry::Need, metadata};
 
 /// Most scans of a file; none that makes sense has more, and each costs a walk over the whole image.
@@ -37,14 +38,48 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits, need: &Need<'_>) -> Result<R
         // Every block takes a bit at least: nothing is allocated for a header alone.
         limits.allow_truncated(format!("{width}x{height} pixels cannot be in {} bytes", bytes.len()))?;
     }
-    let mut image = Image::new(&frame, reduction as usize);
-    let whole = image.read(&mut file, &frame)?;
+    let (pixels, whole) = read(&mut file, &frame, color, reduction as usize)?;
     if !whole {
         limits.allow_truncated("the file ends before its last block")?;
     }
-    image.finish(&frame);
-    let pixels = image.pixels(&frame, color, reduction as usize);
     Ok(Raster { width, height, reduction, pixels, truncated: !whole, orientation })
+}
+
+/// Reads the scans of a file to RGB8. `false`: the file ended early.
+///
+/// The way from bits to pixels is compiled twice on x86-64, for processors with AVX2 and BMI2 and for others. It is
+/// integer arithmetic, so the pixels are the same.
+fn read(file: &mut File<'_>, frame: &Frame, color: Color, reduction: usize) -> Result<(Vec<u8>, bool), DecodeError> {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi2") {
+        // SAFETY: the processor has AVX2 and BMI2, which is all that the function asks for.
+        return unsafe { read_avx2(file, frame, color, reduction) };
+    }
+    read_portable(file, frame, color, reduction)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi2")]
+fn read_avx2(
+    file: &mut File<'_>,
+    frame: &Frame,
+    color: Color,
+    reduction: usize,
+) -> Result<(Vec<u8>, bool), DecodeError> {
+    read_portable(file, frame, color, reduction)
+}
+
+#[inline(always)]
+fn read_portable(
+    file: &mut File<'_>,
+    frame: &Frame,
+    color: Color,
+    reduction: usize,
+) -> Result<(Vec<u8>, bool), DecodeError> {
+    let mut image = Image::new(frame, reduction);
+    let whole = image.read(file, frame)?;
+    image.finish(frame);
+    Ok((image.pixels(frame, color, reduction), whole))
 }
 
 /// A file and what its headers said so far.
@@ -160,6 +195,7 @@ impl Image {
     }
 
     /// Reads all scans. `false`: the file ended early.
+    #[inline(always)]
     fn read(&mut self, file: &mut File<'_>, frame: &Frame) -> Result<bool, DecodeError> {
         for _ in 0..MOST_SCANS {
             let header = match file.next()? {
@@ -196,30 +232,15 @@ impl Image {
     }
 
     /// Reads a sequential scan into planes.
+    #[inline(always)]
     fn fill(&mut self, file: &File<'_>, frame: &Frame, scan: &Scan) -> Result<End, DecodeError> {
         let mut codings = Vec::with_capacity(scan.parts.len());
         for &part in &scan.parts {
             let quantisation = self.quantisation[part.component].unwrap_or([0; 64]);
             codings.push((part.component, Sequential::new(&file.tables, part, &quantisation)?));
         }
-        let planes = &mut self.planes;
-        let mut block = [0; 65];
-        scan.for_each_block(frame, file.tables.restart, (file.bytes, file.position), |bits, carry, number, (x, y)| {
-            let (component, coding) = &codings[number];
-            let plane = &mut planes[*component];
-            let side = plane.size.side();
-            let last_dc = &mut carry.dc[number];
-            let any = match plane.size {
-                idct::Size::One => {
-                    block[0] = coding.read_dc(bits, last_dc)?;
-                    false
-                }
-                _ => coding.read(bits, last_dc, &mut block)?,
-            };
-            let start = y * side * plane.stride + x * side;
-            idct::transform(plane.size, &block, !any, &mut plane.samples[start..], plane.stride);
-            Ok(())
-        })
+        let mut blocks = SequentialBlocks { codings, planes: &mut self.planes, block: [0; 65] };
+        scan.for_each_block(frame, file.tables.restart, (file.bytes, file.position), &mut blocks)
     }
 
     /// Reads a progressive scan into coefficients.
@@ -228,15 +249,12 @@ impl Image {
         for &part in &scan.parts {
             passes.push((part.component, Pass::new(scan, part, &file.tables)?));
         }
-        let stored = &mut self.stored;
-        scan.for_each_block(frame, file.tables.restart, (file.bytes, file.position), |bits, carry, number, (x, y)| {
-            let (component, pass) = &passes[number];
-            let block = &mut stored[*component][y * frame.components[*component].padded.0 + x];
-            pass.read(bits, &mut carry.dc[number], &mut carry.end_of_band, block)
-        })
+        let mut blocks = ProgressiveBlocks { passes, frame, stored: &mut self.stored };
+        scan.for_each_block(frame, file.tables.restart, (file.bytes, file.position), &mut blocks)
     }
 
     /// Turns the coefficients of a progressive file into samples.
+    #[inline(always)]
     fn finish(&mut self, frame: &Frame) {
         let components = self.planes.iter_mut().zip(&self.stored).zip(&self.quantisation).zip(&frame.components);
         for (((plane, stored), quantisation), component) in components {
@@ -251,24 +269,85 @@ impl Image {
                 for ((value, &coefficient), &step) in block.iter_mut().zip(coefficients).zip(&steps) {
                     *value = i32::from(coefficient) * step;
                 }
-                let only_dc = coefficients[1..].iter().all(|&coefficient| coefficient == 0);
+                let last = if coefficients[1..].iter().all(|&coefficient| coefficient == 0) { 0 } else { 63 };
                 let (x, y) = (number % component.padded.0, number / component.padded.0);
                 let start = y * side * plane.stride + x * side;
-                idct::transform(plane.size, &block, only_dc, &mut plane.samples[start..], plane.stride);
+                idct::transform(plane.size, &block, last, &mut plane.samples[start..], plane.stride);
             }
         }
     }
 
     /// The image in RGB8.
+    #[inline(always)]
     fn pixels(&self, frame: &Frame, color: Color, reduction: usize) -> Vec<u8> {
         let (width, height) = (frame.width.div_ceil(reduction), frame.height.div_ceil(reduction));
         let mut pixels = vec![0; width * height * 3];
         let mut sums = Vec::new();
         let mut lines = vec![vec![0; width]; self.planes.len()];
         for (y, out) in pixels.chunks_exact_mut(width * 3).enumerate() {
-            let rows = self.planes.iter().zip(&mut lines).map(|(plane, line)| plane.row(y, &mut sums, line));
-            planes::rgb(color, &rows.collect::<Vec<_>>(), out);
+            let mut rows = [&[][..]; 4];
+            for ((row, plane), line) in rows.iter_mut().zip(&self.planes).zip(&mut lines) {
+                *row = plane.row(y, &mut sums, line);
+            }
+            planes::rgb(color, rows, out);
         }
         pixels
+    }
+}
+
+/// Blocks that become samples at once.
+struct SequentialBlocks<'a> {
+    /// For every part, its component and how it is coded.
+    codings: Vec<(usize, Sequential<'a>)>,
+    planes: &'a mut [Plane],
+    block: idct::Coefficients,
+}
+
+impl Blocks for SequentialBlocks<'_> {
+    #[inline(always)]
+    fn take(
+        &mut self,
+        bits: &mut Bits<'_>,
+        carry: &mut Carry,
+        number: usize,
+        (x, y): (usize, usize),
+    ) -> Result<(), DecodeError> {
+        let (component, coding) = &self.codings[number];
+        let plane = &mut self.planes[*component];
+        let side = plane.size.side();
+        let last_dc = &mut carry.dc[number];
+        let last = match plane.size {
+            idct::Size::One => {
+                self.block[0] = coding.read_dc(bits, last_dc)?;
+                0
+            }
+            _ => coding.read(bits, last_dc, &mut self.block)?,
+        };
+        let start = y * side * plane.stride + x * side;
+        idct::transform(plane.size, &self.block, last, &mut plane.samples[start..], plane.stride);
+        Ok(())
+    }
+}
+
+/// Blocks whose coefficients are kept until all scans are read.
+struct ProgressiveBlocks<'a> {
+    /// For every part, its component and what this scan does to it.
+    passes: Vec<(usize, Pass<'a>)>,
+    frame: &'a Frame,
+    stored: &'a mut [Vec<Stored>],
+}
+
+impl Blocks for ProgressiveBlocks<'_> {
+    #[inline(always)]
+    fn take(
+        &mut self,
+        bits: &mut Bits<'_>,
+        carry: &mut Carry,
+        number: usize,
+        (x, y): (usize, usize),
+    ) -> Result<(), DecodeError> {
+        let (component, pass) = &self.passes[number];
+        let block = &mut self.stored[*component][y * self.frame.components[*component].padded.0 + x];
+        pass.read(bits, &mut carry.dc[number], &mut carry.end_of_band, block)
     }
 }

@@ -43,6 +43,7 @@ impl Plane {
 
     /// The samples of row `y` of the image, as many as `out` has. Twice as large planes are interpolated with a
     /// triangle, others repeat their samples.
+    #[inline(always)]
     pub fn row<'a>(&'a self, y: usize, sums: &mut Vec<i16>, out: &'a mut [u8]) -> &'a [u8] {
         let is = |ratio: (usize, usize), times: usize| ratio.0 == ratio.1 * times;
         let line = |row: usize| &self.samples[row.min(self.height - 1) * self.stride..][..self.width];
@@ -76,6 +77,7 @@ impl Plane {
 }
 
 /// Interpolates a row of more than two samples to twice as many: three parts of the nearer sample, one of the next.
+#[inline(always)]
 fn double(row: &[u8], out: &mut [u8]) {
     let at = |i: usize| u16::from(row[i.min(row.len() - 1)]);
     for (i, out) in out.chunks_mut(2).enumerate() {
@@ -89,6 +91,7 @@ fn double(row: &[u8], out: &mut [u8]) {
 }
 
 /// The same for sums of two rows, which are four times as large.
+#[inline(always)]
 fn double_sums(sums: &[i16], out: &mut [u8]) {
     let last = sums.len() - 1;
     let pairs = out.chunks_mut(2);
@@ -113,30 +116,31 @@ pub(super) enum Color {
     Ycck,
 }
 
-/// A row of RGB8 from the rows of its components.
-pub(super) fn rgb(color: Color, rows: &[&[u8]], out: &mut [u8]) {
+/// A row of RGB8 from the rows of up to four components.
+#[inline(always)]
+pub(super) fn rgb(color: Color, [first, second, third, fourth]: [&[u8]; 4], out: &mut [u8]) {
     let (out, _) = out.as_chunks_mut::<3>();
-    match (color, rows) {
-        (Color::Rgb, [r, g, b, ..]) => {
-            for (((out, &r), &g), &b) in out.iter_mut().zip(*r).zip(*g).zip(*b) {
+    match color {
+        Color::Rgb => {
+            for (((out, &r), &g), &b) in out.iter_mut().zip(first).zip(second).zip(third) {
                 *out = [r, g, b];
             }
         }
-        (Color::Ycc, [y, cb, cr, ..]) => {
-            for (((out, &y), &cb), &cr) in out.iter_mut().zip(*y).zip(*cb).zip(*cr) {
+        Color::Ycc => {
+            for (((out, &y), &cb), &cr) in out.iter_mut().zip(first).zip(second).zip(third) {
                 *out = ycc(y, cb, cr);
             }
         }
-        (Color::Cmyk | Color::Ycck, [first, second, third, black]) => {
-            let inks = first.iter().zip(*second).zip(*third).zip(*black);
+        Color::Cmyk | Color::Ycck => {
+            let inks = first.iter().zip(second).zip(third).zip(fourth);
             for (out, (((&c, &m), &y), &k)) in out.iter_mut().zip(inks) {
-                let stored = if color == Color::Ycck { ycc(c, m, y).map(|value| 255 - value) } else { [c, m, y] };
-                let [c, m, y] = stored.map(|value| 255 - value);
+                // The conversion to inks inverts once more.
+                let [c, m, y] = if color == Color::Ycck { ycc(c, m, y) } else { [255 - c, 255 - m, 255 - y] };
                 *out = crate::samples::cmyk([c, m, y, 255 - k]);
             }
         }
-        (_, rows) => {
-            for (out, &grey) in out.iter_mut().zip(rows.first().copied().unwrap_or_default()) {
+        Color::Grey => {
+            for (out, &grey) in out.iter_mut().zip(first) {
                 *out = [grey; 3];
             }
         }

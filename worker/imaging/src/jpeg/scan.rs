@@ -45,6 +45,18 @@ pub(super) struct Carry {
     pub end_of_band: u32,
 }
 
+/// What becomes of the blocks of a scan. (A trait, because a closure cannot be told to be inlined.)
+pub(super) trait Blocks {
+    /// Takes the block in column and row `place` of the part with this number.
+    fn take(
+        &mut self,
+        bits: &mut Bits<'_>,
+        carry: &mut Carry,
+        number: usize,
+        place: (usize, usize),
+    ) -> Result<(), DecodeError>;
+}
+
 impl Scan {
     /// Of the body of a start-of-scan segment.
     pub fn parse(body: &[u8], frame: &Frame) -> Result<Self, DecodeError> {
@@ -85,20 +97,28 @@ impl Scan {
         Ok(Self { parts, band, bits })
     }
 
-    /// Calls `block` for every block of the scan, in the order of its data, which starts at `position` of `data`; with
-    /// the number of the part in the scan and the block's column and row. Stops where the data ends.
+    /// Hands every block of the scan to `blocks`, in the order of its data, which starts at `position` of `data`. Stops
+    /// where the data ends.
     #[inline(always)]
     pub fn for_each_block(
         &self,
         frame: &Frame,
         restart: usize,
         (data, position): (&[u8], usize),
-        mut block: impl FnMut(&mut Bits<'_>, &mut Carry, usize, (usize, usize)) -> Result<(), DecodeError>,
+        blocks: &mut impl Blocks,
     ) -> Result<End, DecodeError> {
         let (mut bits, mut carry) = (Bits::new(data, position), Carry::default());
-        let sampling = |part: &Part| frame.components[part.component].sampling;
-        let alone = self.parts.len() == 1;
-        let (across, down) = if alone { frame.components[self.parts[0].component].blocks } else { frame.groups };
+        let (across, down, shapes) = match self.parts.as_slice() {
+            // Alone, a component comes block by block, and without those that only fill up groups.
+            [part] => {
+                let (across, down) = frame.components[part.component].blocks;
+                (across, down, vec![(1, 1)])
+            }
+            parts => {
+                let shapes = parts.iter().map(|part| frame.components[part.component].sampling).collect();
+                (frame.groups.0, frame.groups.1, shapes)
+            }
+        };
         let mut until_restart = restart;
         for y in 0..down {
             for x in 0..across {
@@ -113,15 +133,11 @@ impl Scan {
                     until_restart = restart;
                 }
                 until_restart = until_restart.wrapping_sub(1);
-                if alone {
-                    block(&mut bits, &mut carry, 0, (x, y))?;
-                } else {
-                    for (number, part) in self.parts.iter().enumerate() {
-                        let (columns, rows) = sampling(part);
-                        for row in 0..rows {
-                            for column in 0..columns {
-                                block(&mut bits, &mut carry, number, (x * columns + column, y * rows + row))?;
-                            }
+                for (number, &(columns, rows)) in shapes.iter().enumerate() {
+                    for row in 0..rows {
+                        for column in 0..columns {
+                            let place = (x * columns + column, y * rows + row);
+                            blocks.take(&mut bits, &mut carry, number, place)?;
                         }
                     }
                 }
@@ -171,38 +187,42 @@ impl<'a> Sequential<'a> {
         Ok(Self { dc: dc(tables, part)?, ac: ac(tables, part)?, steps })
     }
 
-    /// Reads a block into dequantised coefficients. `false`: no other than the first one is set.
+    /// Reads a block into dequantised coefficients, and gives the position of the last one, in zigzag order.
     #[inline(always)]
-    pub fn read(&self, bits: &mut Bits<'_>, last_dc: &mut i32, block: &mut Coefficients) -> Result<bool, DecodeError> {
-        *last_dc = last_dc.wrapping_add(difference(self.dc, bits)?);
+    pub fn read(&self, from: &mut Bits<'_>, last_dc: &mut i32, block: &mut Coefficients) -> Result<usize, DecodeError> {
+        let mut bits = *from;
+        *last_dc = last_dc.wrapping_add(difference(self.dc, &mut bits)?);
         *block = [0; 65];
         block[0] = last_dc.wrapping_mul(self.steps[0]);
-        let mut next = 1;
-        let mut any = false;
+        let (mut next, mut last) = (1, 0);
         while next < 64 {
-            let symbol = self.ac.look(bits)?;
+            let symbol = self.ac.look(&mut bits)?;
             let value = coefficient(bits.peek() << symbol.code_bits, symbol.size());
             bits.consume(u32::from(symbol.bits));
+            last = next - 1;
             next += usize::from(symbol.advance);
-            any |= symbol.advance < 64;
             let at = (next - 1) & 127;
             if let Some(slot) = block.get_mut(usize::from(PLACES[at])) {
                 *slot = value.wrapping_mul(self.steps[at]);
             }
         }
-        Ok(any)
+        *from = bits;
+        // The last symbol is the end of the block, unless the block is full.
+        Ok(if next == 64 { 63 } else { last })
     }
 
     /// Reads past a block of which only the first coefficient counts.
     #[inline(always)]
-    pub fn read_dc(&self, bits: &mut Bits<'_>, last_dc: &mut i32) -> Result<i32, DecodeError> {
-        *last_dc = last_dc.wrapping_add(difference(self.dc, bits)?);
+    pub fn read_dc(&self, from: &mut Bits<'_>, last_dc: &mut i32) -> Result<i32, DecodeError> {
+        let mut bits = *from;
+        *last_dc = last_dc.wrapping_add(difference(self.dc, &mut bits)?);
         let mut next = 1;
         while next < 64 {
-            let symbol = self.ac.look(bits)?;
+            let symbol = self.ac.look(&mut bits)?;
             bits.consume(u32::from(symbol.bits));
             next += u32::from(symbol.advance);
         }
+        *from = bits;
         Ok(last_dc.wrapping_mul(self.steps[0]))
     }
 }
