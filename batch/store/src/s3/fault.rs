@@ -117,8 +117,8 @@ fn kind_of(status: u16, code: &str) -> Kind {
         (408 | 409 | 425 | 429 | 500.., _) => Kind::Transient,
         (404, "" | "NoSuchKey" | "NotFound") => Kind::Absent,
         (401 | 403, _) | (_, "XAdminUserNotFound") => Kind::Denied,
-        // Answers without a status are no answers.
-        (0, _) => Kind::Transient,
+        // No status, or a success that makes no sense: nobody knows what was done.
+        (0 | 200..300, _) => Kind::Transient,
         _ => Kind::Config,
     }
 }
@@ -173,6 +173,8 @@ mod tests {
             (403, "SignatureDoesNotMatch", Kind::Denied),
             (501, "NotImplemented", Kind::Config),
             (400, "InvalidArgument", Kind::Config),
+            (200, "", Kind::Transient),
+            (200, "PreconditionFailed", Kind::Condition),
             (301, "PermanentRedirect", Kind::Config),
             (507, "XMinioStorageFull", Kind::Full),
             (416, "InvalidRange", Kind::Range),
