@@ -46,9 +46,11 @@ fn widen_tensor(tensor: &mut TensorProto, dir: Option<&Path>) -> Result<(), Prob
         tensor.external_data.clear();
     }
     // Without raw bytes, the bits of each value are in one int32.
-    let unpacked = tensor.int32_data.drain(..).map(|bits| f16::from_bits(bits as u16));
-    let raw = tensor.raw_data.chunks_exact(2).map(|pair| f16::from_le_bytes([pair[0], pair[1]]));
-    tensor.raw_data = unpacked.chain(raw).flat_map(|value| value.to_f32().to_le_bytes()).collect();
+    let unpacked = tensor.int32_data.iter().map(|bits| f16::from_bits(*bits as u16));
+    let raw = tensor.raw_data.as_chunks::<2>().0.iter().map(|pair| f16::from_le_bytes(*pair));
+    let mut widened = Vec::with_capacity(4 * tensor.int32_data.len() + 2 * tensor.raw_data.len());
+    unpacked.chain(raw).for_each(|value| widened.extend_from_slice(&value.to_f32().to_le_bytes()));
+    (tensor.raw_data, tensor.int32_data) = (widened, Vec::new());
     tensor.data_type = SINGLE;
     Ok(())
 }
