@@ -16,20 +16,16 @@ pub(super) struct Huffman {
     symbols: Vec<u8>,
 }
 
-/// A symbol that was found: a run of zero coefficients and the size of the next one.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Symbol {
-    /// Bits of the code and of the coefficient after it; 0 for "not found in one look".
-    pub bits: u8,
-    /// Bits of the code.
-    pub code_bits: u8,
-    /// Coefficients that are done after this one; 64 for the end of the block.
-    pub advance: u8,
-    /// The symbol as it stands in the table: the run in the upper, the size in the lower four bits.
-    pub value: u8,
-}
+/// A symbol that was found: a run of zero coefficients and the size of the next one; in a register: bits of the code
+/// and of the coefficient, bits of the code, coefficients that are done after this one (64 for the end of the block),
+/// and the symbol as it stands in the table, a byte each. Zero means "not found in one look".
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Symbol(u32);
 
 impl Symbol {
+    /// No code of the table: it ends every block, and more than that.
+    const WRONG: Self = Self(0xff << 16);
+
     fn new(value: u8, code_bits: u8) -> Self {
         let (run, size) = (value >> 4, value & 15);
         let advance = match (run, size) {
@@ -37,14 +33,50 @@ impl Symbol {
             (_, 0) => 64,
             _ => run + 1,
         };
-        Self { bits: code_bits + size, code_bits, advance, value }
+        Self(u32::from_le_bytes([code_bits + size, code_bits, advance, value]))
+    }
+
+    /// Bits of the code and of the coefficient after it.
+    #[inline(always)]
+    pub fn bits(self) -> u32 {
+        self.0 & 0xff
+    }
+
+    /// Bits of the code.
+    #[inline(always)]
+    pub fn code_bits(self) -> u32 {
+        self.0 >> 8 & 0xff
+    }
+
+    /// Coefficients that are done after this one: 64 or more at the end of the block.
+    #[inline(always)]
+    pub fn advance(self) -> u32 {
+        self.0 >> 16 & 0xff
+    }
+
+    /// The symbol as it stands in the table: the run in the upper, the size in the lower four bits.
+    #[inline(always)]
+    pub fn value(self) -> u8 {
+        (self.0 >> 24) as u8
     }
 
     /// Bits of the coefficient after the code.
     #[inline(always)]
     pub fn size(self) -> u32 {
-        u32::from(self.value & 15)
+        self.0 >> 24 & 15
     }
+
+    /// The symbol, unless its code is not in the table.
+    #[inline(always)]
+    pub fn checked(self) -> Result<Self, DecodeError> {
+        if self == Self::WRONG { Err(wrong_code()) } else { Ok(self) }
+    }
+}
+
+/// A code that is in no table.
+#[cold]
+pub(super) fn wrong_code() -> DecodeError {
+    DecodeError::Undecodable("a code that is not in its Huffman table".into())
 }
 
 impl Huffman {
@@ -80,39 +112,36 @@ impl Huffman {
         Ok(table)
     }
 
-    /// The next symbol; its bits are valid but not consumed.
+    /// The next symbol, or one that ends every block; its bits are valid but not consumed.
     #[inline(always)]
-    pub fn look(&self, bits: &mut Bits<'_>) -> Result<Symbol, DecodeError> {
+    pub fn look(&self, bits: &mut Bits<'_>) -> Symbol {
         bits.refill();
         let symbol = self.fast[(bits.peek() >> (64 - FAST_BITS)) as usize];
-        if symbol.bits != 0 {
-            return Ok(symbol);
-        }
-        self.look_slowly(bits.peek())
+        if symbol == Symbol::default() { self.look_slowly(bits.peek()) } else { symbol }
     }
 
     /// Finds a longer code at the top of `bits`.
     #[cold]
     #[inline(never)]
-    fn look_slowly(&self, bits: u64) -> Result<Symbol, DecodeError> {
+    fn look_slowly(&self, bits: u64) -> Symbol {
         let code = (bits >> 48) as u32;
         for length in 1..=16 {
             if code < self.limits[length] {
                 let position = (code >> (16 - length)) as i32 + self.offsets[length];
                 if let Some(&value) = usize::try_from(position).ok().and_then(|position| self.symbols.get(position)) {
-                    return Ok(Symbol::new(value, length as u8));
+                    return Symbol::new(value, length as u8);
                 }
             }
         }
-        Err(DecodeError::Undecodable("a code that is not in its Huffman table".into()))
+        Symbol::WRONG
     }
 
     /// The next symbol's value, consumed.
     #[inline(always)]
     pub fn value(&self, bits: &mut Bits<'_>) -> Result<u8, DecodeError> {
-        let symbol = self.look(bits)?;
-        bits.consume(u32::from(symbol.code_bits));
-        Ok(symbol.value)
+        let symbol = self.look(bits).checked()?;
+        bits.consume(symbol.code_bits());
+        Ok(symbol.value())
     }
 
     /// Whether every symbol is the size of a difference of DC coefficients.

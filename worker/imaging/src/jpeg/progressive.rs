@@ -76,15 +76,15 @@ fn read_band(
     }
     let mut next = first;
     while next <= last {
-        let symbol = ac.look(bits)?;
-        let (run, size) = (symbol.value >> 4, symbol.size());
+        let symbol = ac.look(bits).checked()?;
+        let (run, size) = (symbol.value() >> 4, symbol.size());
         if size == 0 && run < 15 {
-            bits.consume(u32::from(symbol.code_bits));
+            bits.consume(symbol.code_bits());
             *end_of_band = (1 << run) - 1 + bits.take(u32::from(run));
             return Ok(());
         }
-        let value = coefficient(bits.peek() << symbol.code_bits, size);
-        bits.consume(u32::from(symbol.bits));
+        let value = coefficient(bits.peek() << symbol.code_bits(), size);
+        bits.consume(symbol.bits());
         next += usize::from(run);
         if size > 0 {
             let place = ZIGZAG.get(next).ok_or_else(past_the_block)?;

@@ -2,7 +2,7 @@
 
 use super::bits::Bits;
 use super::frame::{Frame, Tables, ZIGZAG};
-use super::huffman::{Huffman, coefficient};
+use super::huffman::{Huffman, coefficient, wrong_code};
 use super::idct::Coefficients;
 use crate::DecodeError;
 
@@ -166,6 +166,9 @@ pub(super) struct Sequential<'a> {
     steps: [i32; 128],
 }
 
+/// Where reading stops at the latest, but for a wrong code: at the end of a block after its last coefficient but one.
+const LAST_END: usize = 63 + 64;
+
 /// Where coefficients go, in zigzag order; what lies after the last one goes to entry 64.
 const PLACES: [u8; 128] = {
     let mut places = [64; 128];
@@ -196,17 +199,20 @@ impl<'a> Sequential<'a> {
         block[0] = last_dc.wrapping_mul(self.steps[0]);
         let (mut next, mut last) = (1, 0);
         while next < 64 {
-            let symbol = self.ac.look(&mut bits)?;
-            let value = coefficient(bits.peek() << symbol.code_bits, symbol.size());
-            bits.consume(u32::from(symbol.bits));
+            let symbol = self.ac.look(&mut bits);
+            let value = coefficient(bits.peek() << symbol.code_bits(), symbol.size());
+            bits.consume(symbol.bits());
             last = next - 1;
-            next += usize::from(symbol.advance);
+            next += symbol.advance() as usize;
             let at = (next - 1) & 127;
             if let Some(slot) = block.get_mut(usize::from(PLACES[at])) {
                 *slot = value.wrapping_mul(self.steps[at]);
             }
         }
         *from = bits;
+        if next > LAST_END {
+            return Err(wrong_code());
+        }
         // The last symbol is the end of the block, unless the block is full.
         Ok(if next == 64 { 63 } else { last })
     }
@@ -218,11 +224,14 @@ impl<'a> Sequential<'a> {
         *last_dc = last_dc.wrapping_add(difference(self.dc, &mut bits)?);
         let mut next = 1;
         while next < 64 {
-            let symbol = self.ac.look(&mut bits)?;
-            bits.consume(u32::from(symbol.bits));
-            next += u32::from(symbol.advance);
+            let symbol = self.ac.look(&mut bits);
+            bits.consume(symbol.bits());
+            next += symbol.advance();
         }
         *from = bits;
+        if next as usize > LAST_END {
+            return Err(wrong_code());
+        }
         Ok(last_dc.wrapping_mul(self.steps[0]))
     }
 }
@@ -240,8 +249,8 @@ pub(super) fn ac(tables: &Tables, part: Part) -> Result<&Huffman, DecodeError> {
 /// The difference to the last DC coefficient.
 #[inline(always)]
 pub(super) fn difference(dc: &Huffman, bits: &mut Bits<'_>) -> Result<i32, DecodeError> {
-    let symbol = dc.look(bits)?;
-    let value = coefficient(bits.peek() << symbol.code_bits, symbol.size());
-    bits.consume(u32::from(symbol.bits));
+    let symbol = dc.look(bits).checked()?;
+    let value = coefficient(bits.peek() << symbol.code_bits(), symbol.size());
+    bits.consume(symbol.bits());
     Ok(value)
 }
