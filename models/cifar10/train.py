@@ -28,6 +28,7 @@ SMOOTHING = 0.2
 FILTER_RATE, FILTER_MOMENTUM = 0.24, 0.6
 BIAS_RATE, HEAD_RATE, MOMENTUM = 0.053, 0.67, 0.85
 DECAY = 2e-6 * STEP
+KNEE = (9 / 16, 0.55)  # share of the epochs, share of the rates
 CALIBRATION = 10_000  # images that set the statistics of the normalisations
 WHITEN_BIAS_EPOCHS = 3  # then the first layer is frozen entirely, which saves its gradient
 
@@ -63,6 +64,12 @@ def orthogonal(x: Tensor) -> Tensor:
     return x
 
 
+def schedule(epoch: float, epochs: int) -> float:
+    """Share of the rates at `epoch`, a fraction counted from 0: it falls slowly until the knee, then to zero."""
+    knee, level = KNEE[0] * epochs, KNEE[1]
+    return 1 - (1 - level) * epoch / knee if epoch < knee else level * (epochs - epoch) / (epochs - knee)
+
+
 class Trainer:
     """Runs the micro-batches of a step on several threads, one core each, without a barrier inside a pass.
 
@@ -74,7 +81,6 @@ class Trainer:
         self.epochs = epochs
         self.images = images
         self.augmented = data.Augmented(images, seed)
-        self.steps = epochs * (len(images) // STEP)
         self.net = Network()
         self.net.set_whitening(data.Images(images.pixels[:5000], images.labels[:5000]).normalised())
         self.net.to(memory_format=torch.channels_last)
@@ -114,8 +120,8 @@ class Trainer:
             total: list[Tensor] | None = None
             for loss, right, gradients in self.pool.map(micro, range(0, STEP, MICRO)):
                 loss_sum, right_sum = loss_sum + loss, right_sum + right
-                total = list(gradients) if total is None else [a.add_(b) for a, b in zip(total, gradients)]
-            left = 1 - (self.done * len(batches) + number) / self.steps
+                total = list(gradients) if total is None else [a.add_(b) for a, b in zip(total, gradients, strict=True)]
+            left = schedule(self.done + number / len(batches), self.epochs)
             for group in self.sgd.param_groups:
                 group["lr"] = group["rate"] * left
             for parameter, gradient in zip(trained[filters:], total[filters:], strict=True):
@@ -139,7 +145,12 @@ class Trainer:
         return (logits.argmax(1) == images.labels).double().mean().item()
 
     def save(self, path: Path) -> None:
-        state = {"net": self.net.state_dict(), "sgd": self.sgd.state_dict(), "muon": self.muon.momenta, "done": self.done}
+        state = {
+            "net": self.net.state_dict(),
+            "sgd": self.sgd.state_dict(),
+            "muon": self.muon.momenta,
+            "done": self.done,
+        }
         torch.save(state, path.with_suffix(".part"))
         path.with_suffix(".part").rename(path)
 
@@ -158,7 +169,7 @@ def main() -> None:
     parser.add_argument("--test", type=Path, help="the same, for the final measurement")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model package")
     parser.add_argument("--work", type=Path, default=Path("work"), help="checkpoints and fetched data")
-    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--holdout", type=int, default=0, help="training images kept for choices, shown each epoch")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=1)
@@ -179,7 +190,8 @@ def main() -> None:
     while trainer.done < args.epochs:
         start = time.monotonic()
         loss, accuracy = trainer.run_epoch()
-        line = f"epoch {trainer.done}/{args.epochs} loss {loss:.4f} accuracy {accuracy:.4f} {time.monotonic() - start:.0f} s"
+        seconds = time.monotonic() - start
+        line = f"epoch {trainer.done}/{args.epochs} loss {loss:.4f} accuracy {accuracy:.4f} {seconds:.0f} s"
         trainer.save(checkpoint)
         if args.holdout:
             trainer.calibrate()
