@@ -9,6 +9,9 @@ use models::Filter;
 use crate::taps::{Axis, FRACTION, Taps};
 use crate::{Decoded, geometry::Plan};
 
+/// Bytes after a row that are read, but do not count: pixels are read eight bytes at a time.
+const BEYOND: usize = 5;
+
 /// A resampler; its buffers serve one image after the other.
 #[derive(Default)]
 pub(crate) struct Resizer {
@@ -16,7 +19,7 @@ pub(crate) struct Resizer {
     down: Taps,
     /// Source rows, resized across.
     rows: Vec<u8>,
-    /// The last source row and a byte after it.
+    /// The last source row and bytes after it.
     last: Vec<u8>,
 }
 
@@ -43,13 +46,12 @@ impl Resizer {
         let (row, out_row) = (width as usize * 3, plan.size.0 as usize * 3);
         self.rows.resize((end - first) * out_row, 0);
         for (y, out) in (first..end).zip(self.rows.chunks_exact_mut(out_row)) {
-            // Pixels are read four bytes at a time, one more than they have.
-            let line = match image.pixels().get(y * row..(y + 1) * row + 1) {
+            let line = match image.pixels().get(y * row..(y + 1) * row + BEYOND) {
                 Some(line) => line,
                 None => {
                     self.last.clear();
                     self.last.extend_from_slice(&image.pixels()[y * row..]);
-                    self.last.push(0);
+                    self.last.resize(row + BEYOND, 0);
                     &self.last
                 }
             };
@@ -78,7 +80,7 @@ fn nearest(pixels: &[u8], across: Axis, down: Axis, out: &mut [u8]) {
     }
 }
 
-/// Resizes a row; `line` has a byte more than its pixels.
+/// Resizes a row; `line` has `BEYOND` bytes more than its pixels.
 fn resize_across(line: &[u8], taps: &Taps, out: &mut [u8]) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
@@ -97,17 +99,17 @@ fn resize_across_avx2(line: &[u8], taps: &Taps, out: &mut [u8]) {
 #[inline(always)]
 fn across_portable(line: &[u8], taps: &Taps, out: &mut [u8]) {
     let (out, _) = out.as_chunks_mut::<3>();
-    for (out, (first, weights)) in out.iter_mut().zip(taps.windows()) {
-        let mut sums = [1 << (FRACTION - 1); 4];
-        // The byte after a pixel is summed along, because four lanes are as fast as one.
-        let pixels = line[first * 3..][..weights.len() * 3 + 1].windows(4).step_by(3);
-        for (&weight, pixel) in weights.iter().zip(pixels) {
-            for (sum, &value) in sums.iter_mut().zip(pixel) {
-                *sum += weight * i32::from(value);
+    for (out, (first, pairs)) in out.iter_mut().zip(taps.pairs()) {
+        let mut sums = [0; 8];
+        let bytes = line[first * 3..].windows(8).step_by(6);
+        for (weights, bytes) in pairs.iter().zip(bytes) {
+            for ((sum, &weight), &byte) in sums.iter_mut().zip(weights).zip(bytes) {
+                *sum += weight * i32::from(byte);
             }
         }
-        let [r, g, b, _] = sums;
-        *out = [r, g, b].map(clip);
+        for (channel, out) in out.iter_mut().enumerate() {
+            *out = clip(sums[channel] + sums[channel + 3] + (1 << (FRACTION - 1)));
+        }
     }
 }
 

@@ -26,9 +26,24 @@ pub(crate) struct Axis {
 #[derive(Default)]
 pub(crate) struct Taps {
     weights: Vec<i32>,
-    /// First source pixel, and end of the weights in `weights`.
-    windows: Vec<(usize, usize)>,
+    /// The same for two source pixels of three bytes each: twice three weights, and two zeros.
+    pairs: Vec<Pair>,
+    windows: Vec<Window>,
     exact: Vec<f64>,
+}
+
+/// The weights of six bytes, two pixels, and of the two bytes after them, which are zero.
+pub(crate) type Pair = [i32; 8];
+
+/// The source pixels of a target pixel.
+#[derive(Clone, Copy)]
+struct Window {
+    /// The first one.
+    first: usize,
+    /// End of its weights in `weights`.
+    end: usize,
+    /// End of its weights in `pairs`.
+    pairs_end: usize,
 }
 
 /// The shape of a filter and how far it reaches, in target pixels (in source pixels where an image is enlarged).
@@ -64,6 +79,7 @@ impl Taps {
         let stretch = axis.scale.max(1.0);
         let (reach, narrow) = (reach * stretch, 1.0 / stretch);
         self.weights.clear();
+        self.pairs.clear();
         self.windows.clear();
         for target in axis.first..axis.first + axis.count {
             let center = axis.start + (target as f64 + 0.5) * axis.scale;
@@ -76,19 +92,39 @@ impl Taps {
             self.exact.extend((first..end).map(|pixel| shape((pixel as f64 - center + 0.5) * narrow)));
             let sum: f64 = self.exact.iter().sum();
             let one = f64::from(1 << FRACTION);
+            let start = self.weights.len();
             self.weights.extend(self.exact.iter().map(|&weight| {
                 let weight = if sum == 0.0 { weight } else { weight / sum };
                 // Rounded as in C: the half is added away from zero.
                 (weight * one + if weight < 0.0 { -0.5 } else { 0.5 }) as i32
             }));
-            self.windows.push((first, self.weights.len()));
+            self.pairs.extend(self.weights[start..].chunks(2).map(|pair| {
+                let (near, far) = (pair[0], pair.get(1).copied().unwrap_or(0));
+                [near, near, near, far, far, far, 0, 0]
+            }));
+            self.windows.push(Window { first, end: self.weights.len(), pairs_end: self.pairs.len() });
         }
     }
 
     /// For every target pixel, its first source pixel and the weights from there on; none is empty.
     pub fn windows(&self) -> impl Iterator<Item = (usize, &[i32])> {
         let mut start = 0;
-        self.windows.iter().map(move |&(first, end)| (first, &self.weights[std::mem::replace(&mut start, end)..end]))
+        self.windows.iter().map(move |window| {
+            let weights = &self.weights[start..window.end];
+            start = window.end;
+            (window.first, weights)
+        })
+    }
+
+    /// The same in pairs.
+    #[inline(always)]
+    pub fn pairs(&self) -> impl Iterator<Item = (usize, &[Pair])> {
+        let mut start = 0;
+        self.windows.iter().map(move |window| {
+            let pairs = &self.pairs[start..window.pairs_end];
+            start = window.pairs_end;
+            (window.first, pairs)
+        })
     }
 
     /// The source pixels that count: the first, and one after the last.
