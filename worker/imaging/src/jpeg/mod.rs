@@ -183,7 +183,7 @@ impl Image {
     fn new(frame: &Frame, reduction: usize) -> Self {
         let components = frame.components.len();
         let stored = |component: &frame::Component| match frame.progressive {
-            true => vec![[0; 64]; component.padded.0 * component.padded.1],
+            true => vec![Stored::ZERO; component.padded.0 * component.padded.1],
             false => Vec::new(),
         };
         Self {
@@ -259,17 +259,13 @@ impl Image {
         let components = self.planes.iter_mut().zip(&self.stored).zip(&self.quantisation).zip(&frame.components);
         for (((plane, stored), quantisation), component) in components {
             let Some(quantisation) = quantisation else { continue };
-            let mut steps = [0; 64];
-            for (&place, &step) in ZIGZAG.iter().zip(quantisation) {
-                steps[usize::from(place)] = i32::from(step);
-            }
             let side = plane.size.side();
             let mut block = [0; 65];
-            for (number, coefficients) in stored.iter().enumerate() {
-                for ((value, &coefficient), &step) in block.iter_mut().zip(coefficients).zip(&steps) {
-                    *value = i32::from(coefficient) * step;
+            for (number, stored) in stored.iter().enumerate() {
+                for ((&value, &step), &place) in stored.values.iter().zip(quantisation).zip(&ZIGZAG) {
+                    block[usize::from(place)] = i32::from(value) * i32::from(step);
                 }
-                let last = if coefficients[1..].iter().all(|&coefficient| coefficient == 0) { 0 } else { 63 };
+                let last = stored.last();
                 let (x, y) = (number % component.padded.0, number / component.padded.0);
                 let start = y * side * plane.stride + x * side;
                 idct::transform(plane.size, &block, last, &mut plane.samples[start..], plane.stride);

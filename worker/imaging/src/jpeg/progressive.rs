@@ -1,13 +1,37 @@
 //! Scans of progressive files, each of which refines the coefficients of whole components.
 
 use super::bits::Bits;
-use super::frame::{Tables, ZIGZAG};
+use super::frame::Tables;
 use super::huffman::{Huffman, coefficient};
 use super::scan::{Part, Scan, ac, dc, difference};
 use crate::DecodeError;
 
-/// Coefficients of a block, not dequantised, row by row.
-pub(super) type Stored = [i16; 64];
+/// Coefficients of a block, not dequantised, in zigzag order.
+#[derive(Clone)]
+pub(super) struct Stored {
+    pub values: [i16; 64],
+    /// A bit for every coefficient that is not zero, but for the first one: most are zero and need no look.
+    set: u64,
+}
+
+impl Stored {
+    /// A block of zeros.
+    pub const ZERO: Self = Self { values: [0; 64], set: 0 };
+
+    /// Position of the last coefficient that is not zero; 0 if there is none but the first one.
+    pub fn last(&self) -> usize {
+        self.set.checked_ilog2().unwrap_or(0) as usize
+    }
+
+    /// Sets a coefficient that was zero.
+    #[inline(always)]
+    fn put(&mut self, at: usize, value: i16) -> Result<(), DecodeError> {
+        let past = || DecodeError::Undecodable("a coefficient after the last one of its block".into());
+        *self.values.get_mut(at).ok_or_else(past)? = value;
+        self.set |= u64::from(value != 0) << at;
+        Ok(())
+    }
+}
 
 /// What a progressive scan does to a block of one part.
 pub(super) enum Pass<'a> {
@@ -34,34 +58,37 @@ impl<'a> Pass<'a> {
     }
 
     /// Reads one block. `last_dc` and `end_of_band` are carried from block to block.
+    #[inline(always)]
     pub fn read(
         &self,
-        bits: &mut Bits<'_>,
+        from: &mut Bits<'_>,
         last_dc: &mut i32,
         end_of_band: &mut u32,
         block: &mut Stored,
     ) -> Result<(), DecodeError> {
+        let mut bits = *from;
         match *self {
             Self::First { dc, shift } => {
-                *last_dc = last_dc.wrapping_add(difference(dc, bits)?);
-                block[0] = (*last_dc << shift) as i16;
-                Ok(())
+                *last_dc = last_dc.wrapping_add(difference(dc, &mut bits)?);
+                block.values[0] = (*last_dc << shift) as i16;
             }
             Self::RefineFirst { bit } => {
                 if bits.take(1) == 1 {
-                    block[0] |= bit;
+                    block.values[0] |= bit;
                 }
-                Ok(())
             }
-            Self::Band { ac, band, shift } => read_band(ac, band, shift, bits, end_of_band, block),
+            Self::Band { ac, band, shift } => read_band(ac, band, shift, &mut bits, end_of_band, block)?,
             Self::RefineBand { ac, band, bit } => {
-                let mut refine = Refine { bits, bit, block };
-                refine.band(ac, band, end_of_band)
+                let mut refine = Refine { bits: &mut bits, bit, block };
+                refine.band(ac, band, end_of_band)?;
             }
         }
+        *from = bits;
+        Ok(())
     }
 }
 
+#[inline(always)]
 fn read_band(
     ac: &Huffman,
     (first, last): (usize, usize),
@@ -87,8 +114,7 @@ fn read_band(
         bits.consume(symbol.bits());
         next += usize::from(run);
         if size > 0 {
-            let place = ZIGZAG.get(next).ok_or_else(past_the_block)?;
-            block[usize::from(*place)] = (value << shift) as i16;
+            block.put(next, (value << shift) as i16)?;
         }
         next += 1;
     }
@@ -103,6 +129,7 @@ struct Refine<'a, 'b> {
 }
 
 impl Refine<'_, '_> {
+    #[inline(always)]
     fn band(&mut self, ac: &Huffman, (first, last): (usize, usize), end_of_band: &mut u32) -> Result<(), DecodeError> {
         let mut next = first;
         if *end_of_band == 0 {
@@ -120,8 +147,7 @@ impl Refine<'_, '_> {
                 }
                 next = self.skip_zeros(next, last, u32::from(run));
                 if new != 0 {
-                    let place = ZIGZAG.get(next).ok_or_else(past_the_block)?;
-                    self.block[usize::from(*place)] = new;
+                    self.block.put(next, new)?;
                 }
                 next += 1;
             }
@@ -135,23 +161,24 @@ impl Refine<'_, '_> {
 
     /// Passes `zeros` zero coefficients and stops at the one after them, or after `last`; the others on the way get
     /// their bit.
+    #[inline(always)]
     fn skip_zeros(&mut self, mut next: usize, last: usize, mut zeros: u32) -> usize {
         while next <= last {
-            let value = &mut self.block[usize::from(ZIGZAG[next])];
-            if *value == 0 {
-                if zeros == 0 {
-                    break;
-                }
-                zeros -= 1;
-            } else if self.bits.take(1) == 1 && *value & self.bit == 0 {
+            let empty = (self.block.set >> next).trailing_zeros();
+            if empty > zeros {
+                return (next + zeros as usize).min(last + 1);
+            }
+            zeros -= empty;
+            next += empty as usize;
+            if next > last {
+                return last + 1;
+            }
+            let value = &mut self.block.values[next];
+            if self.bits.take(1) == 1 && *value & self.bit == 0 {
                 *value = value.wrapping_add(if *value > 0 { self.bit } else { -self.bit });
             }
             next += 1;
         }
         next
     }
-}
-
-fn past_the_block() -> DecodeError {
-    DecodeError::Undecodable("a coefficient after the last one of its block".into())
 }
