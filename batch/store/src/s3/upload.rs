@@ -159,6 +159,12 @@ impl Upload {
     }
 
     async fn try_complete(&self, parts: CompletedMultipartUpload, attempt: u32) -> Result<Created, Fault> {
+        // An attempt may have done it without saying so.
+        if attempt > 0
+            && let Some(created) = self.bucket.made_by(&self.name, &self.maker).await?
+        {
+            return Ok(created);
+        }
         let request = self.bucket.client.complete_multipart_upload().bucket(self.bucket.name()).key(&self.name);
         let request = request.set_upload_id(self.id.clone()).multipart_upload(parts).if_none_match("*");
         match request.send().await.map_err(Fault::of) {
