@@ -25,6 +25,12 @@ pub enum BatchError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The batch was deleted; its id stays refused.
+    #[error("{batch} says that this batch was deleted; use another id")]
+    Deleted {
+        /// The tombstone.
+        batch: String,
+    },
     /// An INPUT argument cannot be used.
     #[error("input {input}: {reason}")]
     Input {
@@ -56,7 +62,12 @@ impl BatchError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store(error) => error.exit_code(),
-            Self::Manifest(_) | Self::Image(_) | Self::Input { .. } | Self::Damaged { .. } | Self::Other { .. } => 64,
+            Self::Deleted { .. }
+            | Self::Manifest(_)
+            | Self::Image(_)
+            | Self::Input { .. }
+            | Self::Damaged { .. }
+            | Self::Other { .. } => 64,
             Self::Local { .. } => 75,
         }
     }

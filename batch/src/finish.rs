@@ -147,8 +147,8 @@ impl<'a> Finisher<'a> {
         Ok((range, part))
     }
 
-    /// Reads the partial summary from the end of a Parquet file.
-    async fn partial_summary(&self, file: u64) -> Result<Summary, BatchError> {
+    /// Reads the partial summary from the end of the `file`-th Parquet file, which must be there.
+    pub async fn partial_summary(&self, file: u64) -> Result<Summary, BatchError> {
         const TAIL: u64 = 8;
         let key = self.layout.results(file)?;
         let damaged = |reason: &dyn std::fmt::Display| BatchError::damaged(&key, reason);

@@ -70,6 +70,13 @@ macro_rules! id {
     };
 }
 
+impl BatchId {
+    /// The id of a batch on one machine whose folder suggests none.
+    pub fn local() -> Self {
+        Self("local".into())
+    }
+}
+
 id!(BatchId, "batch id");
 id!(QueueName, "queue name");
 

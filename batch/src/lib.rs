@@ -15,6 +15,7 @@ mod part;
 mod report;
 mod row;
 mod run;
+mod stored;
 mod summary;
 
 pub use args::{FilterArgs, SettingsArgs, parse_size};
@@ -30,4 +31,5 @@ pub use part::{Part, PartError};
 pub use report::{Report, render};
 pub use row::{ErrorCode, Label, Outcome, Row, RowError, Status};
 pub use run::{RunNotes, Session};
+pub use stored::{FoundModel, State, StoredBatch};
 pub use summary::{Example, Summary, Uncertain};

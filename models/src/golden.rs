@@ -28,7 +28,7 @@ pub struct GoldenScore {
 }
 
 /// Covers the rounding of 8-bit resizing in two implementations; a wrong channel order, mean or filter is far outside.
-const DEFAULT_TOLERANCE: f32 = 2e-3;
+const DEFAULT_TOLERANCE: f32 = 5e-3;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

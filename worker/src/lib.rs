@@ -9,12 +9,9 @@ mod exit;
 mod hooks;
 mod logging;
 mod machine;
-mod model;
 mod pipeline;
 mod program;
 mod shutdown;
 mod task;
 
-pub use cli::Cli;
-pub use exit::Failure;
-pub use program::run;
+pub use program::main;

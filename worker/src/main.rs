@@ -1,20 +1,7 @@
-//! `worker`: parse, run, exit code.
+//! `worker`: see the crate's documentation and `worker --help`.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use worker::{Cli, Failure};
-
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            let _closed_terminal = error.print();
-            return ExitCode::from(if error.use_stderr() { Failure::USAGE } else { 0 });
-        }
-    };
-    match worker::run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report("worker"),
-    }
+    worker::main()
 }

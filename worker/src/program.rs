@@ -1,5 +1,9 @@
 //! The commands, wired to the runtime they need.
 
+use std::process::ExitCode;
+
+use clap::Parser;
+
 use crate::cli::{Cli, Command};
 use crate::exit::Failure;
 use crate::shutdown::Shutdown;
@@ -8,8 +12,22 @@ use crate::{check, classify, engine, logging};
 /// Threads of the runtime. It only waits and copies; one must be free for heartbeats whatever the other does.
 const RUNTIME_THREADS: usize = 2;
 
-/// Runs a command to its end.
-pub fn run(cli: Cli) -> Result<(), Failure> {
+/// The whole program: parse, run, exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _closed_terminal = error.print();
+            return ExitCode::from(if error.use_stderr() { Failure::USAGE } else { 0 });
+        }
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report("worker"),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Engine => engine::run_child().map_err(Failure::usage),
         Command::Check(args) => check::run(&args),

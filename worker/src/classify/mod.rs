@@ -8,19 +8,17 @@ mod progress;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use batch::{Finisher, Manifest, Part, Progress, Session, Summary};
+use batch::{FoundModel, Part, Progress, Session, State, StoredBatch, Summary};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use store::source::{self, Sources};
 
 use crate::cli::ClassifyArgs;
-use crate::engine::{Engine, EngineConfig};
+use crate::engine::{Engine, EngineConfig, PackageSource};
 use crate::exit::Failure;
 use crate::machine;
-use crate::model::{self, FoundModel};
 use crate::shutdown::Shutdown;
 use crate::task::TaskWorker;
-use local_batch::LocalBatch;
 use output::Output;
 use progress::ProgressDisplay;
 
@@ -42,7 +40,7 @@ pub async fn run(args: ClassifyArgs, mut shutdown: Shutdown) -> Result<(), Failu
 }
 
 async fn classify(args: &ClassifyArgs) -> Result<(), Failure> {
-    let model = model::find(&args.model)?;
+    let model = FoundModel::find(&args.model)?;
     let sources = Sources::new(source::Settings { http_hosts: args.http_hosts.clone(), ..Default::default() })?;
     // Where nothing is kept, a temporary folder plays the store.
     let scratch = match args.out {
@@ -54,7 +52,7 @@ async fn classify(args: &ClassifyArgs) -> Result<(), Failure> {
         (None, Some(scratch)) => scratch.path(),
         (None, None) => Path::new("."),
     };
-    let batch = LocalBatch::open(directory, args, &model, &sources).await?;
+    let batch = local_batch::open(directory, args, &model, &sources).await?;
     if batch.manifest.image_count() == 0 {
         tracing::warn!("there is no image in {}", args.inputs.join(" "));
     }
@@ -77,15 +75,15 @@ struct Run<'a> {
     args: &'a ClassifyArgs,
     model: &'a FoundModel,
     sources: &'a Sources,
-    batch: &'a LocalBatch,
+    batch: &'a StoredBatch,
 }
 
 impl Run<'_> {
     async fn work(&self) -> Result<Summary, Failure> {
         let started = Timestamp::now();
         let manifest = &self.batch.manifest;
-        let missing: HashSet<u64> = self.batch.missing().await?.into_iter().collect();
-        let finished = self.batch.is_finished().await?;
+        let missing: HashSet<u64> = self.batch.missing(0, usize::MAX).await?.into_iter().collect();
+        let finished = self.batch.state().await? == State::Finished;
         // A finished batch is only printed; anything else needs an engine, if only for the report's thumbnails.
         let worker = if missing.is_empty() && (finished || self.args.out.is_none()) {
             None
@@ -124,7 +122,7 @@ impl Run<'_> {
         let settings = self.batch.manifest.settings.clone();
         let threads = self.args.engine.threads();
         let config = EngineConfig {
-            package: self.model.source.clone(),
+            package: PackageSource::from(self.model.directory.clone()),
             settings: settings.clone(),
             threads,
             memory_limit: self.args.engine.memory(),
@@ -137,7 +135,7 @@ impl Run<'_> {
     /// The part of a task: stored before, or worked on by `worker` and stored now.
     async fn part(&self, task: u64, worker: Option<&TaskWorker>) -> Result<Part, Failure> {
         match worker {
-            None => Ok(self.batch.read_part(task).await?),
+            None => Ok(self.batch.part(task).await?.1),
             Some(worker) => {
                 let images = self.batch.images.read(self.batch.manifest.task_images(task)).await?;
                 let part = worker.part(&images).await?;
@@ -167,7 +165,7 @@ impl Run<'_> {
             cpu_seconds: machine::cpu_seconds(),
         };
         self.batch.note(&session).await?;
-        let finisher: Finisher<'_> = self.batch.finisher();
+        let finisher = self.batch.finisher();
         match finisher.gather().await? {
             Progress::Missing(tasks) => {
                 let message =
@@ -175,7 +173,7 @@ impl Run<'_> {
                 Err(Failure::new(Failure::UNAVAILABLE, message))
             }
             Progress::Complete(summary) => {
-                let thumbnails = self.thumbnails(worker, &self.batch.manifest, &summary).await?;
+                let thumbnails = self.thumbnails(worker, &summary).await?;
                 finisher.publish(*summary, &thumbnails).await?;
                 Ok(())
             }
@@ -185,14 +183,11 @@ impl Run<'_> {
     async fn thumbnails(
         &self,
         worker: Option<&TaskWorker>,
-        manifest: &Manifest,
         summary: &Summary,
     ) -> Result<BTreeMap<u64, Vec<u8>>, Failure> {
         let mut thumbnails = BTreeMap::new();
         let Some(worker) = worker else { return Ok(thumbnails) };
-        for index in
-            summary.least_certain.iter().map(|image| image.index).filter(|index| *index < manifest.image_count())
-        {
+        for index in summary.least_certain.iter().map(|image| image.index) {
             for image in self.batch.images.read(index..index + 1).await? {
                 thumbnails.insert(index, worker.thumbnail(&image).await);
             }

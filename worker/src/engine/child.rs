@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -72,7 +73,10 @@ fn work(jobs: &Mutex<Receiver<Request>>, replies: &Replies, mut thread: Pipeline
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let sent = match job {
             Ok(Request::Classify { id, image }) => replies.send(&Reply::Started { id }).and_then(|()| {
-                let outcome = Box::new(thread.classify(&image));
+                // The decoder's own panics are caught where they arise. Any other one leaves a thread in an unknown
+                // state: ending the process makes this image a suspect.
+                let outcome = catch_unwind(AssertUnwindSafe(|| thread.classify(&image)));
+                let outcome = Box::new(outcome.unwrap_or_else(|_| std::process::abort()));
                 replies.send(&Reply::Classified { id, outcome })
             }),
             Ok(Request::Thumbnail { id, image }) => replies.send(&Reply::Started { id }).and_then(|()| {

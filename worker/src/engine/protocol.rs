@@ -43,6 +43,12 @@ impl PackageSource {
     }
 }
 
+impl From<Option<PathBuf>> for PackageSource {
+    fn from(directory: Option<PathBuf>) -> Self {
+        directory.map_or(Self::Builtin, Self::Directory)
+    }
+}
+
 impl EngineConfig {
     /// The digest that the package must have.
     pub fn expected_digest(&self) -> Digest {

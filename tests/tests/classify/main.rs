@@ -1,0 +1,7 @@
+//! `worker classify` as a person or a script uses it: the real binary on real files.
+
+mod hostile;
+mod readers;
+mod restart;
+mod run;
+mod usage;
