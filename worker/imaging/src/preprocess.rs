@@ -92,3 +92,73 @@ fn normalise(pixels: &[[u8; 3]], spec: &InputSpec, values: &[[f32; 256]], out: &
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use models::{Filter, Resize};
+
+    use super::*;
+    use crate::{Format, decoded::Raster, orientation::Orientation};
+
+    fn image(width: u32, height: u32, pixels: &[[u8; 3]]) -> Decoded {
+        let orientation = Orientation::default();
+        let pixels = pixels.concat();
+        Raster { width, height, reduction: 1, pixels, truncated: false, orientation }.into_decoded(Format::Png)
+    }
+
+    fn spec(layout: Layout, channels: Channels) -> InputSpec {
+        let count = channels.count();
+        InputSpec {
+            name: None,
+            layout,
+            height: 1,
+            width: 2,
+            channels,
+            resize: Resize::Stretch,
+            resize_to: None,
+            filter: Filter::Bilinear,
+            fill: None,
+            scale: 2.0,
+            mean: [1.0, 2.0, 3.0][..count].to_vec(),
+            std: [0.5, 4.0, 8.0][..count].to_vec(),
+        }
+    }
+
+    fn tensor(spec: &InputSpec, image: &Decoded) -> Vec<f32> {
+        let mut out = vec![f32::NAN; spec.len()];
+        Preprocessor::new(spec).fill(image, &mut out);
+        out
+    }
+
+    #[test]
+    fn means_and_deviations_follow_the_order_of_the_channels() {
+        let image = image(2, 1, &[[10, 20, 30], [40, 50, 60]]);
+        let value = |pixel: f32, channel: usize| (pixel / 2.0 - [1.0, 2.0, 3.0][channel]) / [0.5, 4.0, 8.0][channel];
+        let rgb = [value(10.0, 0), value(40.0, 0), value(20.0, 1), value(50.0, 1), value(30.0, 2), value(60.0, 2)];
+        assert_eq!(tensor(&spec(Layout::Nchw, Channels::Rgb), &image), rgb);
+        let bgr = [value(30.0, 0), value(60.0, 0), value(20.0, 1), value(50.0, 1), value(10.0, 2), value(40.0, 2)];
+        assert_eq!(tensor(&spec(Layout::Nchw, Channels::Bgr), &image), bgr);
+        let interleaved = [bgr[0], bgr[2], bgr[4], bgr[1], bgr[3], bgr[5]];
+        assert_eq!(tensor(&spec(Layout::Nhwc, Channels::Bgr), &image), interleaved);
+        for layout in [Layout::Nchw, Layout::Nhwc] {
+            let luma = [samples::luma([10, 20, 30]), samples::luma([40, 50, 60])].map(|l| value(f32::from(l), 0));
+            assert_eq!(tensor(&spec(layout, Channels::Luma), &image), luma);
+        }
+    }
+
+    #[test]
+    fn one_preprocessor_serves_images_of_every_shape() {
+        let mut spec = spec(Layout::Nhwc, Channels::Rgb);
+        (spec.resize, spec.fill) = (Resize::Letterbox, Some([9, 9, 9]));
+        let mut preprocessor = Preprocessor::new(&spec);
+        let shapes = [(1, 1), (300, 2), (2, 300), (5, 5), (1, 1)];
+        let fill = |preprocessor: &mut Preprocessor, (width, height): (u32, u32)| {
+            let mut out = vec![f32::NAN; spec.len()];
+            preprocessor.fill(&image(width, height, &vec![[77; 3]; (width * height) as usize]), &mut out);
+            out
+        };
+        for shape in shapes {
+            assert_eq!(fill(&mut preprocessor, shape), fill(&mut Preprocessor::new(&spec), shape), "{shape:?}");
+        }
+    }
+}

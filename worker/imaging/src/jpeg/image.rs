@@ -1,0 +1,193 @@
+//! The image while its scans are read: from blocks to samples to RGB8.
+
+use super::bits::Bits;
+use super::file::{File, Segment};
+use super::frame::{Component, Frame, ZIGZAG};
+use super::idct::{Coefficients, Size, transform};
+use super::planes::{Color, Plane, rgb};
+use super::progressive::{Pass, Stored};
+use super::scan::{Blocks, Carry, End, Scan, Sequential};
+use crate::DecodeError;
+
+/// Most scans of a file; none that makes sense has more, and each costs a walk over the whole image.
+const MOST_SCANS: usize = 200;
+
+/// The image while it is read.
+pub(super) struct Image {
+    planes: Vec<Plane>,
+    /// The quantisation table of each component, as it stood at the component's first scan.
+    quantisation: Vec<Option<[u16; 64]>>,
+    /// Coefficients of each component of a progressive file.
+    stored: Vec<Vec<Stored>>,
+    /// For each component and coefficient of a progressive file, the bits that are still left out.
+    missing: Vec<[u32; 64]>,
+}
+
+impl Image {
+    pub fn new(frame: &Frame, reduction: usize) -> Self {
+        let components = frame.components.len();
+        let stored = |component: &Component| match frame.progressive {
+            true => vec![Stored::ZERO; component.padded.0 * component.padded.1],
+            false => Vec::new(),
+        };
+        Self {
+            planes: Plane::all(frame, reduction),
+            quantisation: vec![None; components],
+            stored: frame.components.iter().map(stored).collect(),
+            missing: vec![[u32::MAX; 64]; components],
+        }
+    }
+
+    /// Reads all scans. `false`: the file ended early.
+    #[inline(always)]
+    pub fn read(&mut self, file: &mut File<'_>, frame: &Frame) -> Result<bool, DecodeError> {
+        for _ in 0..MOST_SCANS {
+            let header = match file.next()? {
+                Some(Segment::Scan(header)) => header,
+                Some(Segment::Frame(_)) => return Err(DecodeError::Undecodable("a second frame header".into())),
+                Some(Segment::End) => return Ok(self.missing.iter().all(|component| component[0] != u32::MAX)),
+                None => return Ok(self.is_complete()),
+            };
+            let scan = Scan::parse(header, frame)?;
+            for part in &scan.parts {
+                let slot = &mut self.quantisation[part.component];
+                if slot.is_none() {
+                    let table = file.tables.quantisation[frame.components[part.component].table];
+                    let missing = || DecodeError::Undecodable("a scan without its quantisation table".into());
+                    *slot = Some(table.ok_or_else(missing)?);
+                }
+            }
+            let end = if frame.progressive { self.refine(file, frame, &scan)? } else { self.fill(file, frame, &scan)? };
+            let End::Whole(position) = end else { return Ok(false) };
+            file.position = position;
+            for part in &scan.parts {
+                self.missing[part.component][scan.band.0..=scan.band.1].fill(scan.bits.1);
+            }
+            if !frame.progressive && self.is_complete() {
+                return Ok(true);
+            }
+        }
+        Err(DecodeError::Undecodable(format!("more than {MOST_SCANS} scans")))
+    }
+
+    /// Whether nothing is left to come.
+    fn is_complete(&self) -> bool {
+        self.missing.iter().flatten().all(|&bits| bits == 0)
+    }
+
+    /// Reads a sequential scan into planes.
+    #[inline(always)]
+    fn fill(&mut self, file: &File<'_>, frame: &Frame, scan: &Scan) -> Result<End, DecodeError> {
+        let mut codings = Vec::with_capacity(scan.parts.len());
+        for &part in &scan.parts {
+            let quantisation = self.quantisation[part.component].unwrap_or([0; 64]);
+            codings.push((part.component, Sequential::new(&file.tables, part, &quantisation)?));
+        }
+        let mut blocks = SequentialBlocks { codings, planes: &mut self.planes, block: [0; 65] };
+        scan.for_each_block(frame, file.tables.restart, (file.bytes, file.position), &mut blocks)
+    }
+
+    /// Reads a progressive scan into coefficients.
+    fn refine(&mut self, file: &File<'_>, frame: &Frame, scan: &Scan) -> Result<End, DecodeError> {
+        let mut passes = Vec::with_capacity(scan.parts.len());
+        for &part in &scan.parts {
+            passes.push((part.component, Pass::new(scan, part, &file.tables)?));
+        }
+        let mut blocks = ProgressiveBlocks { passes, frame, stored: &mut self.stored };
+        scan.for_each_block(frame, file.tables.restart, (file.bytes, file.position), &mut blocks)
+    }
+
+    /// Turns the coefficients of a progressive file into samples.
+    #[inline(always)]
+    pub fn finish(&mut self, frame: &Frame) {
+        let components = self.planes.iter_mut().zip(&self.stored).zip(&self.quantisation).zip(&frame.components);
+        for (((plane, stored), quantisation), component) in components {
+            let Some(quantisation) = quantisation else { continue };
+            let side = plane.size.side();
+            let mut block = [0; 65];
+            for (number, stored) in stored.iter().enumerate() {
+                for ((&value, &step), &place) in stored.values.iter().zip(quantisation).zip(&ZIGZAG) {
+                    block[usize::from(place)] = i32::from(value) * i32::from(step);
+                }
+                let last = stored.last();
+                let (x, y) = (number % component.padded.0, number / component.padded.0);
+                let start = y * side * plane.stride + x * side;
+                transform(plane.size, &block, last, &mut plane.samples[start..], plane.stride);
+            }
+        }
+    }
+
+    /// The image in RGB8.
+    #[inline(always)]
+    pub fn pixels(&self, frame: &Frame, color: Color, reduction: usize) -> Vec<u8> {
+        let (width, height) = (frame.width.div_ceil(reduction), frame.height.div_ceil(reduction));
+        let mut pixels = vec![0; width * height * 3];
+        let mut sums = Vec::new();
+        let mut lines = vec![vec![0; width]; self.planes.len()];
+        for (y, out) in pixels.chunks_exact_mut(width * 3).enumerate() {
+            let mut rows = [&[][..]; 4];
+            for ((row, plane), line) in rows.iter_mut().zip(&self.planes).zip(&mut lines) {
+                *row = plane.row(y, &mut sums, line);
+            }
+            rgb(color, rows, out);
+        }
+        pixels
+    }
+}
+
+/// Blocks that become samples at once.
+struct SequentialBlocks<'a> {
+    /// For every part, its component and how it is coded.
+    codings: Vec<(usize, Sequential<'a>)>,
+    planes: &'a mut [Plane],
+    block: Coefficients,
+}
+
+impl Blocks for SequentialBlocks<'_> {
+    #[inline(always)]
+    fn take(
+        &mut self,
+        bits: &mut Bits<'_>,
+        carry: &mut Carry,
+        number: usize,
+        (x, y): (usize, usize),
+    ) -> Result<(), DecodeError> {
+        let (component, coding) = &self.codings[number];
+        let plane = &mut self.planes[*component];
+        let side = plane.size.side();
+        let last_dc = &mut carry.dc[number];
+        let last = match plane.size {
+            Size::One => {
+                self.block[0] = coding.read_dc(bits, last_dc)?;
+                0
+            }
+            _ => coding.read(bits, last_dc, &mut self.block)?,
+        };
+        let start = y * side * plane.stride + x * side;
+        transform(plane.size, &self.block, last, &mut plane.samples[start..], plane.stride);
+        Ok(())
+    }
+}
+
+/// Blocks whose coefficients are kept until all scans are read.
+struct ProgressiveBlocks<'a> {
+    /// For every part, its component and what this scan does to it.
+    passes: Vec<(usize, Pass<'a>)>,
+    frame: &'a Frame,
+    stored: &'a mut [Vec<Stored>],
+}
+
+impl Blocks for ProgressiveBlocks<'_> {
+    #[inline(always)]
+    fn take(
+        &mut self,
+        bits: &mut Bits<'_>,
+        carry: &mut Carry,
+        number: usize,
+        (x, y): (usize, usize),
+    ) -> Result<(), DecodeError> {
+        let (component, pass) = &self.passes[number];
+        let block = &mut self.stored[*component][y * self.frame.components[*component].padded.0 + x];
+        pass.read(bits, &mut carry.dc[number], &mut carry.end_of_band, block)
+    }
+}
