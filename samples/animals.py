@@ -1,50 +1,9 @@
-"""The animals of the samples: birds, cats, deer, a dog, a frog, a horse. Each function gives a scene."""
+"""The wild and farm animals of the samples: a horse, a deer, a bird, a frog. Each of the four gives a scene."""
 
 import numpy as np
 
-from render import Array, Body, Colour, Scene, box, clouds, ellipsoid, limb, mix, noise, vector
-
-DARK = (0.03, 0.025, 0.02)
-
-
-def fur(base: tuple, tip: tuple, scale: float = 18.0, seed: int = 0) -> Colour:
-    """Hair: noise stretched downwards between two colours."""
-    return lambda p: mix(base, tip, clouds(p * vector((scale, scale * 0.4, scale)), seed))
-
-
-def blurred(dark: tuple, light: tuple, glow: tuple, seed: int = 0):
-    """A backdrop out of focus: foliage with some light coming through above."""
-
-    def sky(rays: Array) -> Array:
-        colours = mix(dark, light, clouds(rays * 5, seed, 3) * 1.4 - 0.2)
-        return mix(colours, glow, (clouds(rays * 3.5, seed + 7, 2) - 0.45) * 2 * np.clip(0.4 + rays[:, 1] * 3, 0, 1))
-
-    return sky
-
-
-def grass(dark: tuple = (0.13, 0.22, 0.05), light: tuple = (0.36, 0.46, 0.16)):
-    return lambda p: mix(dark, light, clouds(p[:, [0, 2]] * np.array((6, 2.5), np.float32), 21, 5))
-
-
-def eyes(body: Body, spots: list[tuple], size: float) -> None:
-    for x, y, z in spots:
-        body.add(ellipsoid((x, y, z), (size, size, size)), DARK)
-
-
-def quadruped(coat: Colour, legs: Colour, height: float, length: float, girth: float, leg: float) -> Body:
-    """Trunk and four legs of a hoofed animal along x (head at +x); `height` is that of the back."""
-    body = Body(0.045, 0.06)
-    middle = height - girth
-    body.add(ellipsoid((0, middle, 0), (length * 0.62, girth * 0.95, girth * 0.72)), coat)
-    body.add(ellipsoid((length * 0.38, middle + 0.02, 0), (girth * 1.05, girth * 1.06, girth * 0.74)), coat)
-    body.add(ellipsoid((-length * 0.42, middle + 0.05, 0), (girth * 1.05, girth * 1.05, girth * 0.76)), coat)
-    for x, lean, side in ((0.42, 0.08, 1), (0.40, -0.10, -1), (-0.50, -0.06, 1), (-0.46, 0.12, -1)):
-        top, knee = length * x, length * x + lean * 0.5 - (0.06 if x < 0 else 0)
-        z = side * girth * 0.42
-        body.add(limb((top, middle - girth * 0.3, z), (knee, middle * 0.48, z), leg * 2.0, leg * 1.1), coat)
-        body.add(limb((knee, middle * 0.48, z), (knee + lean * 0.4, 0.06, z), leg * 1.05, leg * 0.8), legs)
-        body.add(limb((knee + lean * 0.4, 0.06, z), (knee + lean * 0.4 + 0.05, 0.04, z), leg * 1.2), DARK)
-    return body
+from render import Array, Body, Colour, Scene, clouds, ellipsoid, limb, mix, noise
+from surfaces import DARK, blurred, carpet, fur, grass
 
 
 def horse() -> Scene:
@@ -63,8 +22,17 @@ def horse() -> Scene:
     hair.add(limb((-0.92, 1.38, 0), (-1.14, 1.05, 0), 0.07, 0.09), black)
     hair.add(limb((-1.14, 1.05, 0), (-1.16, 0.55, 0), 0.09, 0.03), black)
     trees = blurred((0.10, 0.17, 0.06), (0.25, 0.36, 0.14), (0.62, 0.72, 0.78), 3)
-    return Scene([body, hair], (1.3, 1.5, 4.9), (0.12, 1.13, 0), trees, grass(), sun=(0.4, 0.8, 0.7),
-                 field_of_view=0.36, ambient=0.5, haze=0.02)
+    return Scene(
+        [body, hair],
+        (1.3, 1.5, 4.9),
+        (0.12, 1.13, 0),
+        trees,
+        grass(),
+        sun=(0.4, 0.8, 0.7),
+        field_of_view=0.36,
+        ambient=0.5,
+        haze=0.02,
+    )
 
 
 def deer() -> Scene:
@@ -80,14 +48,23 @@ def deer() -> Scene:
     bone = (0.46, 0.36, 0.24)
     for s in (-1, 1):
         points = [(0.60, 1.47, s * 0.05), (0.52, 1.65, s * 0.16), (0.56, 1.86, s * 0.25), (0.68, 2.00, s * 0.22)]
-        for a, b in zip(points, points[1:]):
+        for a, b in zip(points[:-1], points[1:], strict=True):
             antlers.add(limb(a, b, 0.022, 0.018), bone)
         antlers.add(limb(points[1], (0.70, 1.74, s * 0.20), 0.018, 0.010), bone)
         antlers.add(limb(points[2], (0.44, 1.98, s * 0.28), 0.018, 0.010), bone)
     trees = blurred((0.09, 0.14, 0.05), (0.24, 0.31, 0.12), (0.50, 0.56, 0.38), 5)
     meadow = grass((0.20, 0.24, 0.07), (0.44, 0.46, 0.20))
-    return Scene([body, antlers], (1.5, 1.2, 4.1), (0.08, 1.02, 0), trees, meadow, sun=(0.4, 0.75, 0.6),
-                 field_of_view=0.36, ambient=0.5, haze=0.03)
+    return Scene(
+        [body, antlers],
+        (1.5, 1.2, 4.1),
+        (0.08, 1.02, 0),
+        trees,
+        meadow,
+        sun=(0.4, 0.75, 0.6),
+        field_of_view=0.36,
+        ambient=0.5,
+        haze=0.03,
+    )
 
 
 def bird() -> Scene:
@@ -99,7 +76,10 @@ def bird() -> Scene:
     body.add(ellipsoid((0.27, 0.90, 0), (0.165, 0.155, 0.15)), back)
     body.add(ellipsoid((0.34, 0.84, 0.03), (0.115, 0.12, 0.125)), breast)
     body.add(limb((-0.26, 0.48, 0), (-0.66, 0.26, 0), 0.085, 0.06), back)
-    body.mirrored(lambda s: ellipsoid((-0.10, 0.60, s * 0.19), (0.34, 0.14, 0.06), 0.55), fur((0.17, 0.13, 0.09), (0.30, 0.24, 0.17), 26))
+    body.mirrored(
+        lambda s: ellipsoid((-0.10, 0.60, s * 0.19), (0.34, 0.14, 0.06), 0.55),
+        fur((0.17, 0.13, 0.09), (0.30, 0.24, 0.17), 26),
+    )
     sharp = Body(0.01, 0.4)
     sharp.add(limb((0.40, 0.90, 0.02), (0.55, 0.87, 0.04), 0.035, 0.006), (0.15, 0.13, 0.11))
     eyes(sharp, [(0.345, 0.935, 0.125), (0.345, 0.935, -0.11)], 0.026)
@@ -111,86 +91,16 @@ def bird() -> Scene:
     branch.add(limb((0.2, 0.04, 0), (1.8, 0.22, 0.1), 0.085, 0.06), bark)
     branch.add(limb((0.7, 0.1, 0), (1.2, 0.62, -0.3), 0.04, 0.02), bark)
     garden = blurred((0.16, 0.26, 0.09), (0.40, 0.52, 0.22), (0.78, 0.83, 0.62), 9)
-    return Scene([body, sharp, branch], (0.7, 0.75, 2.6), (-0.04, 0.52, 0), garden, sun=(0.5, 0.8, 0.6),
-                 field_of_view=0.30, ambient=0.6, haze=0.0)
-
-
-def stripes(base: tuple, stripe: tuple) -> Colour:
-    def colour(p: Array) -> Array:
-        wave = np.sin(p[:, 1] * 75 + np.abs(p[:, 0]) * 45 + 7 * clouds(p * 9, 2)) * 0.5 + 0.5
-        return mix(base, stripe, wave * 0.9) * (0.8 + 0.4 * noise(p * vector((120, 50, 120)), 3))[:, None]
-
-    return colour
-
-
-def cat(base: tuple, stripe: tuple, eye: tuple) -> list[Body]:
-    """A sitting cat that looks along +z, 0.75 tall."""
-    coat, pale = stripes(base, stripe), fur((0.80, 0.76, 0.70), (0.92, 0.90, 0.86), 30)
-    body = Body(0.022, 0.04)
-    body.add(ellipsoid((0, 0.24, -0.12), (0.21, 0.25, 0.25)), coat)
-    body.add(ellipsoid((0, 0.36, 0.0), (0.16, 0.22, 0.16)), coat)
-    body.add(ellipsoid((0, 0.33, 0.10), (0.11, 0.19, 0.09)), pale)
-    body.add(ellipsoid((0, 0.635, 0.10), (0.165, 0.140, 0.135)), coat)
-    body.mirrored(lambda s: ellipsoid((s * 0.085, 0.605, 0.14), (0.085, 0.075, 0.09)), coat)
-    body.mirrored(lambda s: ellipsoid((s * 0.038, 0.578, 0.225), (0.048, 0.036, 0.036)), pale)
-    body.add(ellipsoid((0, 0.545, 0.20), (0.045, 0.032, 0.04)), pale)
-    body.mirrored(lambda s: limb((s * 0.105, 0.72, 0.09), (s * 0.140, 0.855, 0.075), 0.058, 0.008), coat)
-    body.mirrored(lambda s: limb((s * 0.085, 0.34, 0.10), (s * 0.080, 0.05, 0.15), 0.058, 0.045), coat)
-    body.mirrored(lambda s: ellipsoid((s * 0.080, 0.035, 0.18), (0.052, 0.040, 0.075)), pale)
-    body.mirrored(lambda s: ellipsoid((s * 0.17, 0.10, -0.05), (0.085, 0.11, 0.17)), coat)
-    body.add(limb((0.16, 0.05, -0.25), (0.36, 0.05, 0.0), 0.045), coat)
-    body.add(limb((0.36, 0.05, 0.0), (0.28, 0.05, 0.22), 0.045, 0.035), coat)
-    face = Body(0.004, 0.5)
-    face.mirrored(lambda s: ellipsoid((s * 0.068, 0.650, 0.222), (0.034, 0.030, 0.018)), eye)
-    face.mirrored(lambda s: ellipsoid((s * 0.068, 0.650, 0.238), (0.012, 0.025, 0.008)), DARK)
-    face.add(ellipsoid((0, 0.602, 0.262), (0.018, 0.012, 0.010)), (0.62, 0.32, 0.30))
-    face.mirrored(lambda s: limb((s * 0.112, 0.735, 0.128), (s * 0.134, 0.815, 0.098), 0.026, 0.006), (0.62, 0.42, 0.38))
-    return [body, face]
-
-
-def room(wall: tuple, shade: tuple, seed: int = 1):
-    return lambda rays: mix(shade, wall, 0.6 + rays[:, 1] * 1.2 + 0.5 * (clouds(rays * 2.2, seed, 2) - 0.5))
-
-
-def carpet(a: tuple, b: tuple):
-    return lambda p: mix(a, b, clouds(p[:, [0, 2]] * 9, 31, 5))
-
-
-def tabby() -> Scene:
-    return Scene(cat((0.46, 0.36, 0.25), (0.10, 0.075, 0.05), (0.62, 0.62, 0.18)), (0.35, 0.72, 1.95), (0.03, 0.46, 0),
-                 room((0.66, 0.60, 0.52), (0.36, 0.30, 0.25)), carpet((0.42, 0.26, 0.18), (0.55, 0.38, 0.28)),
-                 sun=(0.5, 0.75, 0.8), field_of_view=0.30, ambient=0.55, haze=0.0)
-
-
-def grey_cat() -> Scene:
-    return Scene(cat((0.44, 0.43, 0.42), (0.16, 0.16, 0.17), (0.75, 0.55, 0.12)), (-0.25, 0.78, 1.35), (0.0, 0.60, 0.05),
-                 room((0.55, 0.60, 0.62), (0.25, 0.28, 0.32), 4), carpet((0.60, 0.58, 0.54), (0.72, 0.70, 0.66)),
-                 sun=(-0.5, 0.7, 0.8), field_of_view=0.30, ambient=0.55, haze=0.0)
-
-
-def dog() -> Scene:
-    tan, white = fur((0.50, 0.30, 0.14), (0.64, 0.42, 0.22), 16), fur((0.82, 0.79, 0.74), (0.95, 0.93, 0.90), 16)
-    ear = fur((0.30, 0.16, 0.07), (0.42, 0.24, 0.11), 16, 5)
-    body = Body(0.03, 0.05)
-    body.add(ellipsoid((0, 0.30, -0.18), (0.24, 0.28, 0.28)), tan)
-    body.add(ellipsoid((0, 0.46, -0.02), (0.20, 0.28, 0.20)), tan)
-    body.add(ellipsoid((0, 0.42, 0.10), (0.14, 0.24, 0.12)), white)
-    body.add(limb((0, 0.60, 0.0), (0, 0.78, 0.08), 0.14, 0.13), tan)
-    body.add(ellipsoid((0, 0.86, 0.10), (0.17, 0.155, 0.17)), tan)
-    body.add(ellipsoid((0, 0.90, 0.19), (0.035, 0.12, 0.10)), white)
-    body.add(limb((0, 0.81, 0.20), (0, 0.775, 0.37), 0.095, 0.072), white)
-    body.mirrored(lambda s: limb((s * 0.12, 0.42, 0.10), (s * 0.115, 0.06, 0.16), 0.075, 0.058), white)
-    body.mirrored(lambda s: ellipsoid((s * 0.115, 0.045, 0.21), (0.07, 0.05, 0.10)), white)
-    body.mirrored(lambda s: ellipsoid((s * 0.22, 0.13, -0.06), (0.10, 0.14, 0.20)), tan)
-    ears = Body(0.02, 0.05)
-    ears.mirrored(lambda s: limb((s * 0.155, 0.93, 0.07), (s * 0.225, 0.72, 0.11), 0.045, 0.07), ear)
-    face = Body(0.006, 0.5)
-    face.mirrored(lambda s: ellipsoid((s * 0.075, 0.895, 0.248), (0.027, 0.027, 0.02)), DARK)
-    face.add(ellipsoid((0, 0.812, 0.435), (0.045, 0.035, 0.03)), DARK)
-    face.add(limb((-0.05, 0.735, 0.40), (0.05, 0.735, 0.40), 0.008), (0.12, 0.06, 0.05))
-    lawn = grass((0.16, 0.27, 0.07), (0.38, 0.50, 0.20))
-    return Scene([body, ears, face], (0.45, 0.85, 2.1), (0.0, 0.55, 0), blurred((0.12, 0.20, 0.08), (0.28, 0.40, 0.17), (0.6, 0.66, 0.5), 12),
-                 lawn, sun=(0.5, 0.8, 0.7), field_of_view=0.30, ambient=0.55, haze=0.02)
+    return Scene(
+        [body, sharp, branch],
+        (0.7, 0.75, 2.6),
+        (-0.04, 0.52, 0),
+        garden,
+        sun=(0.5, 0.8, 0.6),
+        field_of_view=0.30,
+        ambient=0.6,
+        haze=0.0,
+    )
 
 
 def frog() -> Scene:
@@ -214,5 +124,35 @@ def frog() -> Scene:
     face.mirrored(lambda s: ellipsoid((0.245, 0.525, s * 0.195), (0.055, 0.058, 0.045)), (0.72, 0.56, 0.12))
     face.mirrored(lambda s: ellipsoid((0.265, 0.525, s * 0.220), (0.035, 0.024, 0.025)), DARK)
     earth = carpet((0.20, 0.15, 0.09), (0.42, 0.34, 0.22))
-    return Scene([body, face], (1.35, 0.95, 1.75), (0.02, 0.25, 0.02), blurred((0.14, 0.13, 0.07), (0.32, 0.30, 0.16), (0.4, 0.42, 0.25), 15),
-                 earth, sun=(0.4, 0.9, 0.4), field_of_view=0.32, ambient=0.5, haze=0.0)
+    return Scene(
+        [body, face],
+        (1.35, 0.95, 1.75),
+        (0.02, 0.25, 0.02),
+        blurred((0.14, 0.13, 0.07), (0.32, 0.30, 0.16), (0.4, 0.42, 0.25), 15),
+        earth,
+        sun=(0.4, 0.9, 0.4),
+        field_of_view=0.32,
+        ambient=0.5,
+        haze=0.0,
+    )
+
+
+def quadruped(coat: Colour, legs: Colour, height: float, length: float, girth: float, leg: float) -> Body:
+    """Trunk and four legs of a hoofed animal along x (head at +x); `height` is that of the back."""
+    body = Body(0.045, 0.06)
+    middle = height - girth
+    body.add(ellipsoid((0, middle, 0), (length * 0.62, girth * 0.95, girth * 0.72)), coat)
+    body.add(ellipsoid((length * 0.38, middle + 0.02, 0), (girth * 1.05, girth * 1.06, girth * 0.74)), coat)
+    body.add(ellipsoid((-length * 0.42, middle + 0.05, 0), (girth * 1.05, girth * 1.05, girth * 0.76)), coat)
+    for x, lean, side in ((0.42, 0.08, 1), (0.40, -0.10, -1), (-0.50, -0.06, 1), (-0.46, 0.12, -1)):
+        top, knee = length * x, length * x + lean * 0.5 - (0.06 if x < 0 else 0)
+        z = side * girth * 0.42
+        body.add(limb((top, middle - girth * 0.3, z), (knee, middle * 0.48, z), leg * 2.0, leg * 1.1), coat)
+        body.add(limb((knee, middle * 0.48, z), (knee + lean * 0.4, 0.06, z), leg * 1.05, leg * 0.8), legs)
+        body.add(limb((knee + lean * 0.4, 0.06, z), (knee + lean * 0.4 + 0.05, 0.04, z), leg * 1.2), DARK)
+    return body
+
+
+def eyes(body: Body, spots: list[tuple], size: float) -> None:
+    for x, y, z in spots:
+        body.add(ellipsoid((x, y, z), (size, size, size)), DARK)

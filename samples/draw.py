@@ -2,8 +2,8 @@
 
     python draw.py [--only NAME] [--out DIR] [--thumbnails]
 
-Needs numpy and Pillow. Every picture is computed from the scenes in animals.py and vehicles.py: no photo, no texture
-file, nothing learnt. The same on every run.
+Needs numpy and Pillow. Every picture is computed from the scenes in animals.py, pets.py and vehicles.py: no photo, no
+texture file, nothing learnt. The same on every run.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 import animals
+import pets
 import vehicles
 from render import Array, Scene
 
@@ -39,10 +40,10 @@ SAMPLES = (
     Sample("red-car.jpg", vehicles.red_car),
     Sample("blue-car.png", vehicles.blue_car, size=(1024, 768)),
     Sample("robin.jpg", animals.bird),
-    Sample("tabby.jpg", animals.tabby),
-    Sample("grey-cat.jpg", animals.grey_cat, portrait=True),
+    Sample("tabby.jpg", pets.tabby),
+    Sample("grey-cat.jpg", pets.grey_cat, portrait=True),
     Sample("stag.jpg", animals.deer),
-    Sample("beagle.jpg", animals.dog),
+    Sample("beagle.jpg", pets.dog),
     Sample("frog.webp", animals.frog),
     Sample("horse.jpg", animals.horse),
     Sample("liner.jpg", vehicles.ship),

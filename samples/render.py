@@ -61,6 +61,23 @@ def box(centre: tuple, half: tuple, rounding: float = 0.05, lean: float = 0.0) -
     return distance
 
 
+def wings(
+    root: tuple, span: float, chord: tuple[float, float], sweep: float, rise: float, thickness: float
+) -> Distance:
+    """Both wings, along +z and -z from `root`; `chord` is half the width at the root and at the tip."""
+    x, y, z = root
+
+    def distance(p: Array) -> Array:
+        out = np.abs(p[:, 2] - z)
+        share = np.clip(out / span, 0, 1)
+        along = np.abs(p[:, 0] - x + sweep * share) - (chord[0] + (chord[1] - chord[0]) * share)
+        across = np.abs(p[:, 1] - y - rise * share) - thickness * (1 - 0.6 * share)
+        q = np.stack((along, across, out - span), axis=1)
+        return 0.75 * (np.linalg.norm(np.maximum(q, 0), axis=1) + np.minimum(q.max(axis=1), 0) - 0.02)
+
+    return distance
+
+
 def tapered(shape: Distance, start: float, end: float) -> Distance:
     """`shape`, narrowed along z from x = `start` until it is an edge at x = `end`: a bow."""
 
@@ -138,7 +155,7 @@ class Body:
     def colour(self, p: Array) -> Array:
         weights = self._weights(p)[1] ** 2.5  # crisper than the shape
         colours = [c(p) if callable(c) else np.broadcast_to(vector(c), p.shape) for _, c in self.parts]
-        return sum(w[:, None] * c for w, c in zip(weights, colours)) / weights.sum(axis=0)[:, None]
+        return sum(w[:, None] * c for w, c in zip(weights, colours, strict=True)) / weights.sum(axis=0)[:, None]
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from render import Array, Body, Scene, box, clouds, ellipsoid, limb, mix, tapered, vector, wheel
+from render import Array, Body, Scene, box, clouds, ellipsoid, limb, mix, tapered, vector, wheel, wings
 
 GLASS = (0.10, 0.13, 0.17)
 RUBBER = (0.05, 0.05, 0.055)
@@ -44,20 +44,23 @@ def airliner() -> Scene:
     plane.add(ellipsoid((2.3, -0.03, 0), (0.75, 0.37, 0.38)), white)
     plane.add(limb((-2.8, 0.05, 0), (-4.2, 0.22, 0), 0.34, 0.08), white)
     plane.add(box((-3.75, 0.85, 0), (0.42, 0.72, 0.05), 0.04, lean=0.75), (0.13, 0.22, 0.50))
+    plane.add(wings((0.35, -0.15, 0), 3.9, (0.80, 0.24), 2.1, 0.40, 0.06), (0.80, 0.82, 0.85))
+    plane.add(wings((-3.65, 0.20, 0), 1.4, (0.40, 0.18), 0.65, 0.10, 0.03), (0.80, 0.82, 0.85))
     for side in (-1, 1):
-        for step in range(9):  # a swept, tapering wing of many ribs
-            t = step / 8
-            centre = (0.35 - 2.0 * t, -0.15 + 0.35 * t, side * (0.25 + 3.6 * t))
-            plane.add(ellipsoid(centre, (0.80 - 0.52 * t, 0.075, 0.36)), (0.80, 0.82, 0.85))
-        for step in range(4):
-            t = step / 3
-            plane.add(ellipsoid((-3.65 - 0.6 * t, 0.2, side * (0.1 + 1.25 * t)), (0.42 - 0.2 * t, 0.05, 0.3)), (0.8, 0.82, 0.85))
         plane.add(limb((0.45, -0.47, side * 1.35), (-0.45, -0.45, side * 1.35), 0.21, 0.17), (0.55, 0.57, 0.62))
     windows = lambda p: mix((0.93, 0.94, 0.95), GLASS, (np.sin(p[:, 0] * 22) - 0.1) * 4)
     plane.add(limb((-2.4, 0.09, 0.335), (2.1, 0.09, 0.355), 0.05), windows)
     plane.add(ellipsoid((2.72, 0.16, 0), (0.2, 0.10, 0.26)), GLASS)
-    return Scene([plane], (6.3, -0.6, 9.2), (-0.7, 0.1, 0.1), day_sky((0.22, 0.44, 0.78), (0.62, 0.77, 0.92), 0.45),
-                 sun=(0.3, 0.85, 0.5), ambient=0.55, field_of_view=0.43, haze=0.002)
+    return Scene(
+        [plane],
+        (6.3, -0.6, 9.2),
+        (-0.7, 0.1, 0.1),
+        day_sky((0.22, 0.44, 0.78), (0.62, 0.77, 0.92), 0.45),
+        sun=(0.3, 0.85, 0.5),
+        ambient=0.55,
+        field_of_view=0.43,
+        haze=0.002,
+    )
 
 
 def car_body(colour: tuple, gloss: float = 0.7) -> list[Body]:
@@ -92,13 +95,29 @@ def wheels(along: tuple, across: float, radius: float) -> list[Body]:
 
 
 def red_car() -> Scene:
-    return Scene(car_body((0.66, 0.04, 0.05)), (4.9, 1.75, 6.1), (0.05, 0.68, 0), street_sky, asphalt,
-                 sun=(0.5, 0.8, 0.65), ambient=0.5, field_of_view=0.37)
+    return Scene(
+        car_body((0.66, 0.04, 0.05)),
+        (4.9, 1.75, 6.1),
+        (0.05, 0.68, 0),
+        street_sky,
+        asphalt,
+        sun=(0.5, 0.8, 0.65),
+        ambient=0.5,
+        field_of_view=0.37,
+    )
 
 
 def blue_car() -> Scene:
-    return Scene(car_body((0.08, 0.16, 0.42)), (-2.6, 1.5, 6.6), (0.0, 0.72, 0), street_sky, asphalt,
-                 sun=(-0.5, 0.7, 0.7), ambient=0.55, field_of_view=0.37)
+    return Scene(
+        car_body((0.08, 0.16, 0.42)),
+        (-2.6, 1.5, 6.6),
+        (0.0, 0.72, 0),
+        street_sky,
+        asphalt,
+        sun=(-0.5, 0.7, 0.7),
+        ambient=0.55,
+        field_of_view=0.37,
+    )
 
 
 def sea(p: Array) -> Array:
@@ -116,7 +135,9 @@ def ship() -> Scene:
     hull.add(tapered(box((2.9, 1.15, 0), (1.9, 0.22, 0.80), 0.05, lean=-0.25), 1.2, 5.0), (0.07, 0.10, 0.18))
     white = (0.93, 0.93, 0.91)
     upper = Body(0.02, 0.2)
-    decks = lambda p: mix(white, (0.18, 0.22, 0.28), (np.abs((p[:, 1] * 2.6) % 1 - 0.5) < 0.16) * (np.sin(p[:, 0] * 14) > -0.5) * 1.0)
+    decks = lambda p: mix(
+        white, (0.18, 0.22, 0.28), (np.abs((p[:, 1] * 2.6) % 1 - 0.5) < 0.16) * (np.sin(p[:, 0] * 14) > -0.5) * 1.0
+    )
     upper.add(box((-0.7, 1.45, 0), (3.0, 0.33, 0.72), 0.06), decks)
     upper.add(box((-0.5, 2.0, 0), (2.3, 0.30, 0.62), 0.06), decks)
     upper.add(box((0.9, 2.5, 0), (0.75, 0.26, 0.55), 0.06), decks)
@@ -126,8 +147,17 @@ def ship() -> Scene:
         funnels.add(limb((x, 2.1, 0), (x - 0.15, 3.15, 0), 0.30, 0.27), bands)
     funnels.add(limb((2.1, 1.2, 0), (2.05, 3.7, 0), 0.045, 0.03), (0.85, 0.8, 0.7))
     funnels.add(limb((-3.6, 1.2, 0), (-3.7, 3.0, 0), 0.045, 0.03), (0.85, 0.8, 0.7))
-    return Scene([hull, upper, funnels], (5.2, 2.1, 12.5), (0.0, 1.45, 0), day_sky((0.35, 0.55, 0.82), (0.80, 0.86, 0.90), 0.5, 2),
-                 sea, sun=(0.5, 0.7, 0.7), field_of_view=0.44, haze=0.006, mirror=0.45)
+    return Scene(
+        [hull, upper, funnels],
+        (5.2, 2.1, 12.5),
+        (0.0, 1.45, 0),
+        day_sky((0.35, 0.55, 0.82), (0.80, 0.86, 0.90), 0.5, 2),
+        sea,
+        sun=(0.5, 0.7, 0.7),
+        field_of_view=0.44,
+        haze=0.006,
+        mirror=0.45,
+    )
 
 
 def lorry(cab_colour: tuple, load_colour: tuple) -> list[Body]:
@@ -150,18 +180,13 @@ def lorry(cab_colour: tuple, load_colour: tuple) -> list[Body]:
 
 
 def white_lorry() -> Scene:
-    return Scene(lorry((0.72, 0.10, 0.07), (0.88, 0.88, 0.86)), (6.6, 1.9, 6.8), (0.1, 1.35, 0), street_sky, asphalt,
-                 sun=(0.55, 0.75, 0.6), ambient=0.5, field_of_view=0.42)
-
-
-def fire_engine() -> Scene:
-    bodies = lorry((0.70, 0.05, 0.04), (0.70, 0.05, 0.04))
-    extra = Body(0.02, 0.6)
-    extra.add(box((-0.85, 1.45, 0), (2.15, 0.10, 1.09), 0.03), (0.92, 0.90, 0.82))
-    extra.add(box((2.3, 2.46, 0), (0.14, 0.09, 0.7), 0.05), (0.15, 0.30, 0.85))
-    for side in (-1, 1):
-        extra.add(limb((-3.0, 3.15, side * 0.3), (2.6, 3.2, side * 0.3), 0.06), CHROME)
-    for x in np.arange(-2.8, 2.5, 0.5):
-        extra.add(limb((x, 3.17, -0.3), (x, 3.17, 0.3), 0.04), CHROME)
-    return Scene([*bodies, extra], (6.0, 2.0, 7.4), (0.1, 1.45, 0), street_sky, asphalt,
-                 sun=(0.4, 0.75, 0.7), ambient=0.5, field_of_view=0.43)
+    return Scene(
+        lorry((0.72, 0.10, 0.07), (0.88, 0.88, 0.86)),
+        (6.6, 1.9, 6.8),
+        (0.1, 1.35, 0),
+        street_sky,
+        asphalt,
+        sun=(0.55, 0.75, 0.6),
+        ambient=0.5,
+        field_of_view=0.42,
+    )

@@ -70,7 +70,9 @@ def tables(rows: Path) -> None:
         raise SystemExit(f"{rows}: no rows")
     share = right.sum() / total
     error = 1.96 * (share * (1 - share) / total) ** 0.5
-    print(f"Top-1: {100 * share:.2f} % ± {100 * error:.2f} ({right.sum()} of {total}; {confusion[:, -1].sum()} failed)\n")
+    print(
+        f"Top-1: {100 * share:.2f} % ± {100 * error:.2f} ({right.sum()} of {total}; {confusion[:, -1].sum()} failed)\n"
+    )
     print("| class | images | precision | recall | F1 |\n|---|--:|--:|--:|--:|")
     for k, label in enumerate(LABELS):
         images, called = confusion[k].sum(), confusion[:, k].sum()
