@@ -94,8 +94,8 @@ def lively(architecture):
             scores = model(two).softmax(1)
             return (scores[0] - scores[1]).abs().max()
 
-        # The smallest scale that is sharp enough; a still larger one would only hide differences in scores of 0 and 1.
-        difference(max((2.0 ** power for power in range(-2, 9)), key=lambda scale: min(difference(scale), 0.5)))
+        # The smallest scale that is sharp enough: sharper than a trained network, rounding would show as a difference.
+        difference(max((2.0 ** power for power in range(-2, 9)), key=lambda scale: min(difference(scale), 0.1)))
     return model
 
 
