@@ -217,7 +217,7 @@ fn limits_come_before_pixels() {
 
 #[test]
 fn thumbnails_are_small_jpegs_the_right_way_up() {
-    for (name, size) in [("orientation-6.jpg", (15, 20)), ("rgb.png", (20, 15)), ("size-8x8.jpg", (8, 8))] {
+    for (name, size) in [("orientation-6.jpg", (14, 20)), ("rgb.png", (20, 14)), ("size-8x8.jpg", (8, 8))] {
         let jpeg = thumbnail(&read(name), &Limits::default(), 20).unwrap();
         let image = decode(&jpeg, &Limits::default(), &full()).unwrap();
         assert_eq!((image.width, image.height), size, "{name}");
