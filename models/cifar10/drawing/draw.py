@@ -22,7 +22,7 @@ from render import Array, Scene
 RENDERED = (800, 600)  # pixels computed; the rest is enlargement and grain, as in many a phone photo
 PHONE = (4000, 3000)
 ORIENTATION = 0x0112  # EXIF tag
-THUMBNAIL = (80, 60)
+THUMBNAIL = (32, 32)  # the built-in model's input
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def save(sample: Sample, image: Image.Image, folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parents[3] / "samples")
     parser.add_argument("--only", action="append", help="a file's name; repeatable")
     parser.add_argument("--thumbnails", action="store_true", help=f"PNG files of {THUMBNAIL[0]}x{THUMBNAIL[1]} instead")
     args = parser.parse_args()
@@ -107,7 +107,7 @@ def main() -> None:
     for sample in chosen:
         if args.thumbnails:
             path = (args.out / sample.name).with_suffix(".png")
-            image = developed(sample.scene().render(2 * THUMBNAIL[0], 2 * THUMBNAIL[1]))
+            image = developed(sample.scene().render(160, 120))
             image.resize(THUMBNAIL, Image.Resampling.BOX).save(path, optimize=True)
         else:
             path = save(sample, picture(sample), args.out)
