@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+mod cancel;
+mod cli;
+mod delete;
+mod display;
+mod enqueue;
+mod exit;
+mod failpoint;
+mod list;
+mod logging;
+mod model;
+mod places;
+mod program;
+mod publish;
+mod reconcile;
+mod results;
+mod retry;
+mod setup;
+mod shutdown;
+mod status;
+mod stored_part;
+mod verify;
+
+pub use cli::Cli;
+pub use exit::Failure;
+pub use program::run;

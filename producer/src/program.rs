@@ -1,0 +1,46 @@
+//! The commands, wired to the runtime they need.
+
+use crate::cli::{Cli, Command};
+use crate::exit::Failure;
+use crate::{cancel, delete, enqueue, list, logging, reconcile, results, retry, setup, shutdown, status, verify};
+
+/// Threads of the runtime: one must be free for heartbeats whatever the other does.
+const RUNTIME_THREADS: usize = 2;
+
+/// Runs a command to its end.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    logging::start();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(RUNTIME_THREADS).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::unavailable(format!("no runtime: {error}")))?;
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = command(cli.command) => result,
+            code = shutdown::asked() => match code {
+                Ok(code) => Err(Failure::new(code, "stopped; the same command can be run again")),
+                Err(error) => Err(Failure::unavailable(format!("listening to signals: {error}"))),
+            },
+        }
+    });
+    // A read that hangs in the kernel must not keep the program.
+    runtime.shutdown_background();
+    match result {
+        // Whoever reads our output has seen enough.
+        Err(failure) if failure.code == 0 => Ok(()),
+        other => other,
+    }
+}
+
+async fn command(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Setup(args) => setup::run(&args).await,
+        Command::Enqueue(args) => enqueue::run(&args).await,
+        Command::List(args) => list::run(&args).await,
+        Command::Status(args) => status::run(&args).await,
+        Command::Verify(args) => verify::run(&args).await,
+        Command::Results(args) => results::run(&args).await,
+        Command::Reconcile(args) => reconcile::run(&args).await,
+        Command::Retry(args) => retry::run(&args).await,
+        Command::Cancel(args) => cancel::run(&args).await,
+        Command::Delete(args) => delete::run(&args).await,
+    }
+}

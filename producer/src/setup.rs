@@ -1,0 +1,28 @@
+//! `producer setup`: the queue is declared, and the store is tried.
+
+use std::io::{self, Write};
+
+use crate::cli::SetupArgs;
+use crate::exit::Failure;
+use crate::places::Queue;
+
+/// Tries the store, then declares the queue and its dead letters. Changes nothing that is right already.
+pub async fn run(args: &SetupArgs) -> Result<(), Failure> {
+    let store = args.store.open().await?;
+    store.probe().await?;
+    writeln!(io::stdout(), "store {store}: can be written, creates only what is absent")?;
+    let queue = Queue::new(args.broker.broker()?, &args.queue)?;
+    let mut admin = queue.admin();
+    admin.declare().await?;
+    let depth = admin.depth().await?;
+    admin.close().await;
+    let place = queue.broker.url();
+    writeln!(
+        io::stdout(),
+        "queue {} at {place}: declared; {} messages, {} consumers",
+        args.queue,
+        depth.ready,
+        depth.consumers
+    )?;
+    Ok(())
+}
