@@ -24,6 +24,9 @@ pub struct SettingsArgs {
     /// Seconds of work on one image before it becomes an error row
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub image_timeout: u32,
+    /// Seconds of work on one task; idle workers wait twice as long before they take a task that the queue forgot
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=7200))]
+    pub task_timeout: u32,
     /// What becomes of an image whose file ends too early
     #[arg(long, value_name = "WHAT", default_value = "error")]
     pub on_truncated: OnTruncated,
@@ -59,9 +62,8 @@ pub struct FilterArgs {
 }
 
 impl SettingsArgs {
-    /// The settings of a batch, with `model`. The task's time limit is `task_timeout_s` unless one image may take longer.
+    /// The settings of a batch, with `model`.
     pub fn settings(&self, model: ModelRef) -> Settings {
-        const TASK_TIMEOUT_S: u32 = 120;
         Settings {
             model,
             top_k: self.top_k,
@@ -72,7 +74,7 @@ impl SettingsArgs {
                 OnTruncated::Warn => TruncationPolicy::Warn,
             },
             image_timeout_s: self.image_timeout,
-            task_timeout_s: TASK_TIMEOUT_S.max(self.image_timeout.saturating_mul(2)),
+            task_timeout_s: self.task_timeout,
         }
     }
 }

@@ -13,10 +13,14 @@ use crate::layout::Layout;
 use crate::manifest::{Manifest, ModelRef};
 use crate::missing::missing_tasks;
 use crate::part::Part;
+use crate::row::Outcome;
 use crate::run::Session;
 
 /// Largest manifest that is read: 100 million images have a quarter of a megabyte of offsets.
 const LARGEST_MANIFEST: u64 = 64 << 20;
+
+/// Largest note of an outcome: 1,000 labels have less.
+const LARGEST_OUTCOME: u64 = 1 << 20;
 
 /// A batch whose manifest is stored: it exists, and never changes.
 pub struct StoredBatch {
@@ -121,6 +125,20 @@ impl StoredBatch {
         let text = serde_json::to_vec(session).map_err(|error| failed(&error))?;
         let key: Key = self.layout.note(&name)?;
         self.store.create(&key, text.into()).await?;
+        Ok(())
+    }
+
+    /// The outcome of an image that an earlier worker noted; a note that cannot be read counts as none.
+    pub async fn noted_outcome(&self, name: &str) -> Result<Option<Outcome>, BatchError> {
+        let note = self.store.get(&self.layout.note(name)?, LARGEST_OUTCOME).await?;
+        Ok(note.and_then(|note| serde_json::from_slice(&note).ok()))
+    }
+
+    /// Notes the outcome of an image, for whoever goes on with its task.
+    pub async fn note_outcome(&self, name: &str, outcome: &Outcome) -> Result<(), BatchError> {
+        let failed = BatchError::local("encoding a note");
+        let text = serde_json::to_vec(outcome).map_err(|error| failed(&error))?;
+        self.store.create(&self.layout.note(name)?, text.into()).await?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use batch::{FilterArgs, SettingsArgs, parse_size};
+use batch::{BatchId, FilterArgs, QueueName, SettingsArgs, parse_size};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Classifies images on CPU: a folder on this machine, or batches from a queue.
@@ -22,6 +22,8 @@ error, do not retry; 75 store unavailable, retry later; 143 ended by SIGTERM.";
 pub enum Command {
     /// Classify images on this machine; no broker, no cloud
     Classify(Box<ClassifyArgs>),
+    /// Work off batches from a RabbitMQ queue into a store
+    Run(Box<RunArgs>),
     /// Load a model package, compare its golden inputs, time it
     Check(CheckArgs),
     /// Decode and infer for a parent process, which isolates itself from hostile images this way
@@ -68,6 +70,44 @@ pub struct ClassifyArgs {
     /// Which images to take.
     #[command(flatten)]
     pub filter: FilterArgs,
+    /// What the engine may use.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+/// Flags of `run`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "S3 is configured by the standard AWS_* variables (AWS_ENDPOINT_URL_S3, AWS_REGION, credentials)."
+)]
+pub struct RunArgs {
+    /// Queue to take tasks from
+    #[arg(long, value_name = "Q", env = "PIXELMILL_QUEUE", default_value = "images")]
+    pub queue: QueueName,
+    /// Store of the batches: s3://bucket/prefix or a directory
+    #[arg(long, value_name = "URL", env = "PIXELMILL_STORE")]
+    pub store: String,
+    /// Broker, amqp:// or amqps://; the variable keeps its password out of process lists
+    #[arg(long, value_name = "URL", env = "PIXELMILL_AMQP_URL", hide_env_values = true)]
+    pub amqp_url: String,
+    /// Certificate (PEM) of a private authority that signed the broker's
+    #[arg(long, value_name = "FILE", env = "PIXELMILL_AMQP_CA")]
+    pub amqp_ca: Option<PathBuf>,
+    /// Exit 0 when every batch that is open now is finished, or the one of --batch
+    #[arg(long)]
+    pub until_complete: bool,
+    /// With --until-complete: the batch that decides when to stop
+    #[arg(long, value_name = "ID", requires = "until_complete")]
+    pub batch: Option<BatchId>,
+    /// A model package on this machine, for batches made with the same one elsewhere
+    #[arg(long, value_name = "PKG", env = "PIXELMILL_MODEL")]
+    pub model: Option<String>,
+    /// Directories that images may be read from
+    #[arg(long = "allow-file-root", value_name = "DIR", env = "PIXELMILL_ALLOW_FILE_ROOT", value_delimiter = ':')]
+    pub file_roots: Vec<PathBuf>,
+    /// Hosts that https:// images may come from
+    #[arg(long = "allow-http-host", value_name = "HOST", env = "PIXELMILL_ALLOW_HTTP_HOST", value_delimiter = ',')]
+    pub http_hosts: Vec<String>,
     /// What the engine may use.
     #[command(flatten)]
     pub engine: EngineArgs,

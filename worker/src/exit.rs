@@ -7,6 +7,7 @@ use batch::BatchError;
 use store::StoreError;
 
 use crate::engine::EngineError;
+use crate::task::TaskError;
 
 /// Why a program ends: a code for scripts and a message for people.
 #[derive(Debug)]
@@ -63,9 +64,25 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<queue::QueueError> for Failure {
+    fn from(error: queue::QueueError) -> Self {
+        Self::new(error.exit_code(), error)
+    }
+}
+
 impl From<models::PackageError> for Failure {
     fn from(error: models::PackageError) -> Self {
         Self::usage(error)
+    }
+}
+
+impl From<TaskError> for Failure {
+    fn from(error: TaskError) -> Self {
+        match error {
+            TaskError::Engine(error) => error.into(),
+            TaskError::Batch(error) => error.into(),
+            TaskError::Fetch(_) => Self::new(Self::UNAVAILABLE, error),
+        }
     }
 }
 

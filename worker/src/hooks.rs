@@ -1,4 +1,5 @@
-//! Test-only: files that do to an engine what hostile images do to a decoder. Compiled with the feature `test-hooks`.
+//! Test-only, compiled with the feature `test-hooks`: files that do to an engine what hostile images do to a decoder, and
+//! steps at which a worker ends like one that lost its power.
 
 /// Obeys `PIXELMILL-TEST:<what>` at the start of a file: `abort`, `hang`, `allocate`, `panic`, `exit`.
 pub fn obey(file: &[u8]) {
@@ -19,5 +20,12 @@ pub fn obey(file: &[u8]) {
         panic!("ordered to");
     } else if order.starts_with(b"exit") {
         std::process::exit(3);
+    }
+}
+
+/// Aborts at the step that `PIXELMILL_FAILPOINT` names.
+pub fn failpoint(step: &str) {
+    if std::env::var("PIXELMILL_FAILPOINT").is_ok_and(|wanted| wanted == step) {
+        std::process::abort();
     }
 }

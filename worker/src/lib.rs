@@ -11,6 +11,7 @@ mod logging;
 mod machine;
 mod pipeline;
 mod program;
+mod run;
 mod shutdown;
 mod task;
 

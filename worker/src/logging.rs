@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging; warnings and above unless `PIXELMILL_LOG` says otherwise.
-pub fn start() {
-    let filter = EnvFilter::try_from_env("PIXELMILL_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+/// Starts logging at `level` unless `PIXELMILL_LOG` says otherwise.
+pub fn start_with(level: &str) {
+    let filter = EnvFilter::try_from_env("PIXELMILL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start, in tests that share a process, changes nothing.
     let _started_before = if std::io::stderr().is_terminal() {

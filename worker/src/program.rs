@@ -7,7 +7,7 @@ use clap::Parser;
 use crate::cli::{Cli, Command};
 use crate::exit::Failure;
 use crate::shutdown::Shutdown;
-use crate::{check, classify, engine, logging};
+use crate::{check, classify, engine, logging, run};
 
 /// Threads of the runtime. It only waits and copies; one must be free for heartbeats whatever the other does.
 const RUNTIME_THREADS: usize = 2;
@@ -21,18 +21,25 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { Failure::USAGE } else { 0 });
         }
     };
-    match run(cli) {
+    match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report("worker"),
     }
 }
 
-fn run(cli: Cli) -> Result<(), Failure> {
+fn dispatch(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Engine => engine::run_child().map_err(Failure::usage),
         Command::Check(args) => check::run(&args),
+        Command::Run(args) => {
+            logging::start_with("info,lapin=off");
+            on_runtime(async {
+                let shutdown = Shutdown::on_signals().map_err(Failure::usage)?;
+                run::run(*args, shutdown).await
+            })
+        }
         Command::Classify(args) => {
-            logging::start();
+            logging::start_with("warn");
             on_runtime(async {
                 let shutdown = Shutdown::on_signals().map_err(Failure::usage)?;
                 classify::run(*args, shutdown).await

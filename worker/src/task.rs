@@ -1,6 +1,6 @@
 //! Work on one task: fetch its images, have the engine classify them, put the rows in order.
 
-use batch::{ErrorCode, ImageRef, Outcome, Part, Settings};
+use batch::{BatchError, ErrorCode, ImageRef, Outcome, Part, Settings, StoredBatch};
 use futures::future::try_join_all;
 use store::source::{Code, FetchError, Sources};
 use tokio::sync::Semaphore;
@@ -17,22 +17,70 @@ pub struct TaskWorker {
     settings: Settings,
     /// Bounds the images in memory. Fair, so that tasks are done in the order in which they are begun.
     under_way: Semaphore,
+    transient: Transient,
+}
+
+/// What becomes of an image whose source could not be reached for long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transient {
+    /// It becomes an error row.
+    ErrorRow,
+    /// Its task is handed back: an outage says nothing about the image.
+    HandBack,
+}
+
+/// Why a task has no part.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// The engine gave no answer.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// An image's source cannot be reached for now.
+    #[error("{0}")]
+    Fetch(String),
+    /// Progress could not be stored.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
 }
 
 impl TaskWorker {
     /// A worker whose `engine` was started with `settings`.
     pub fn new(engine: Engine, sources: Sources, settings: Settings, threads: usize) -> Self {
         let under_way = Semaphore::new(engine.window() + FETCHED_AHEAD * threads);
-        Self { engine, sources, settings, under_way }
+        Self { engine, sources, settings, under_way, transient: Transient::ErrorRow }
+    }
+
+    /// With another rule for sources that cannot be reached.
+    pub fn with_transient(self, transient: Transient) -> Self {
+        Self { transient, ..self }
     }
 
     /// The part of a task: one row per image, in order.
-    pub async fn part(&self, images: &[ImageRef]) -> Result<Part, EngineError> {
+    pub async fn part(&self, images: &[ImageRef]) -> Result<Part, TaskError> {
         let rows = images.iter().map(async |image| {
-            let outcome = self.outcome(image).await?;
-            Ok::<_, EngineError>(outcome.into_row(image, &self.settings.model.id))
+            let outcome = self.outcome(image, false).await?;
+            Ok::<_, TaskError>(outcome.into_row(image, &self.settings.model.id))
         });
         Ok(Part { rows: try_join_all(rows).await? })
+    }
+
+    /// The part of a task that ended a worker before: image by image, each alone in a process of its own. Outcomes are
+    /// noted in the store, so that whoever goes on after another end begins where this one stopped.
+    pub async fn isolated_part(&self, batch: &StoredBatch, task: u64, images: &[ImageRef]) -> Result<Part, TaskError> {
+        let mut rows = Vec::with_capacity(images.len());
+        for (at, image) in images.iter().enumerate() {
+            let note = format!("{task:08}/{at:05}.json");
+            let outcome = match batch.noted_outcome(&note).await? {
+                Some(outcome) => outcome,
+                None => {
+                    let outcome = self.outcome(image, true).await?;
+                    batch.note_outcome(&note, &outcome).await?;
+                    outcome
+                }
+            };
+            rows.push(outcome.into_row(image, &self.settings.model.id));
+        }
+        Ok(Part { rows })
     }
 
     /// A small JPEG of an image; empty if there is none to be had.
@@ -48,10 +96,14 @@ impl TaskWorker {
         self.engine.stop().await;
     }
 
-    async fn outcome(&self, image: &ImageRef) -> Result<Outcome, EngineError> {
+    async fn outcome(&self, image: &ImageRef, isolated: bool) -> Result<Outcome, TaskError> {
         let _permit = self.under_way.acquire().await;
         match self.fetch(image).await {
-            Ok(file) => self.engine.classify(file).await,
+            Ok(file) if isolated => Ok(self.engine.judge(&file).await?),
+            Ok(file) => Ok(self.engine.classify(file).await?),
+            Err(error) if error.is_transient() && self.transient == Transient::HandBack => {
+                Err(TaskError::Fetch(format!("{}: {error}", image.uri)))
+            }
             Err(error) => Ok(Outcome::failed(code(&error), error.to_string())),
         }
     }

@@ -22,6 +22,7 @@ use super::protocol::{EngineConfig, Reply, Request};
 pub struct Engine {
     jobs: mpsc::Sender<Job>,
     supervisor: JoinHandle<()>,
+    isolation: Arc<Isolation>,
     threads: usize,
 }
 
@@ -68,13 +69,13 @@ impl Engine {
         let supervisor = Supervisor {
             image_timeout: Duration::from_secs(u64::from(config.settings.image_timeout_s)),
             config: EngineConfig { check_golden: false, ..config },
-            isolation,
+            isolation: Arc::clone(&isolation),
             queue,
             in_flight: BTreeMap::new(),
             next_id: 0,
             idle_deaths: 0,
         };
-        Ok(Self { jobs, supervisor: tokio::spawn(supervisor.run(process)), threads })
+        Ok(Self { jobs, supervisor: tokio::spawn(supervisor.run(process)), isolation, threads })
     }
 
     /// How many images should be under way at once to keep every thread of the engine busy.
@@ -88,6 +89,11 @@ impl Engine {
         let job = Job { image, answer: Answer::Outcome(answer) };
         self.jobs.send(job).await.map_err(|_| EngineError::Ended)?;
         outcome.await.map_err(|_| EngineError::Ended)?
+    }
+
+    /// Classifies one image alone in a process of its own.
+    pub async fn judge(&self, image: &Bytes) -> Result<Outcome, EngineError> {
+        self.isolation.judge(image, false).await
     }
 
     /// A small JPEG of an image, or nothing if there is none to be had.

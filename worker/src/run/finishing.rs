@@ -1,0 +1,117 @@
+//! Finishing batches that this worker has touched: Parquet files, summary, report, `_SUCCESS`, marker.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use batch::{BatchId, Progress, Session, StoredBatch, Summary};
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+use super::handler::{Handler, WorkError};
+use crate::machine;
+
+/// What is remembered of the batches that this worker has touched.
+#[derive(Default)]
+pub(super) struct Finishing(Mutex<HashMap<BatchId, Touched>>);
+
+struct Touched {
+    batch: Arc<StoredBatch>,
+    /// Whether a part came since the last look.
+    changed: bool,
+    /// No task below this one is missing.
+    gap: u64,
+    /// Images that this process worked on.
+    images: u64,
+}
+
+impl Finishing {
+    /// Remembers that the batch may be complete.
+    pub(super) async fn touch(&self, batch: &Arc<StoredBatch>) {
+        self.count(batch, 0).await;
+    }
+
+    /// Remembers that a part of so many images was stored.
+    pub(super) async fn count(&self, batch: &Arc<StoredBatch>, images: u64) {
+        let mut touched = self.0.lock().await;
+        let entry = touched.entry(batch.manifest.batch.clone());
+        let entry = entry.or_insert_with(|| Touched { batch: Arc::clone(batch), changed: true, gap: 0, images: 0 });
+        entry.changed = true;
+        entry.images += images;
+    }
+
+    async fn changed(&self) -> Vec<(Arc<StoredBatch>, u64)> {
+        let mut touched = self.0.lock().await;
+        let mut changed = Vec::new();
+        for entry in touched.values_mut().filter(|entry| entry.changed) {
+            entry.changed = false;
+            changed.push((Arc::clone(&entry.batch), entry.gap));
+        }
+        changed
+    }
+
+    async fn remember_gap(&self, batch: &StoredBatch, gap: u64) {
+        if let Some(entry) = self.0.lock().await.get_mut(&batch.manifest.batch) {
+            entry.gap = gap;
+        }
+    }
+
+    async fn images(&self, batch: &StoredBatch) -> u64 {
+        self.0.lock().await.get(&batch.manifest.batch).map_or(0, |entry| entry.images)
+    }
+
+    async fn forget(&self, batch: &StoredBatch) {
+        self.0.lock().await.remove(&batch.manifest.batch);
+    }
+}
+
+impl Handler {
+    /// Finishes every touched batch whose parts are all there.
+    pub(super) async fn finish_touched(&self) -> Result<(), WorkError> {
+        for (batch, gap) in self.finishing.changed().await {
+            match batch.missing(gap, 1).await?.first() {
+                Some(task) => self.finishing.remember_gap(&batch, *task).await,
+                None => self.finish(&batch).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(&self, batch: &Arc<StoredBatch>) -> Result<(), WorkError> {
+        let finisher = batch.finisher();
+        if let Progress::Complete(summary) = finisher.gather().await? {
+            let thumbnails = self.thumbnails(batch, &summary).await?;
+            batch.note(&self.session(self.finishing.images(batch).await)).await?;
+            finisher.publish(*summary, &thumbnails).await?;
+            batch.close_marker().await?;
+            tracing::info!(batch = %batch.manifest.batch, "finished");
+            self.finishing.forget(batch).await;
+        }
+        Ok(())
+    }
+
+    async fn thumbnails(&self, batch: &StoredBatch, summary: &Summary) -> Result<BTreeMap<u64, Vec<u8>>, WorkError> {
+        let mut thumbnails = BTreeMap::new();
+        // A report without pictures is better than none.
+        let Ok(worker) = self.engine(batch).await else { return Ok(thumbnails) };
+        for index in summary.least_certain.iter().map(|image| image.index) {
+            for image in batch.images.read(index..index + 1).await? {
+                thumbnails.insert(index, worker.thumbnail(&image).await);
+            }
+        }
+        thumbnails.retain(|_, jpeg| !jpeg.is_empty());
+        Ok(thumbnails)
+    }
+
+    /// What this process did so far, for `run.json`.
+    fn session(&self, images: u64) -> Session {
+        Session {
+            host: machine::host(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            threads: self.threads,
+            started: self.started,
+            finished: Timestamp::now(),
+            images,
+            cpu_seconds: machine::cpu_seconds(),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What becomes of one message: done, dropped, set aside, or handed back.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use batch::{BatchId, Part, StoredBatch};
+use jiff::Timestamp;
+use queue::{Delivery, TaskMessage};
+use store::Store;
+use tokio::sync::Mutex;
+
+use super::aside::set_aside;
+use super::batches::{Batches, Known};
+use super::engines::Engines;
+use super::finishing::Finishing;
+use crate::engine::EngineError;
+use crate::exit::Failure;
+use crate::task::{TaskError, TaskWorker};
+
+/// From this return on, the images of a task are worked on one by one, each in a process of its own.
+const ISOLATED_FROM_ATTEMPT: u32 = 2;
+/// Before a task goes back that could not be done now, so that it does not come round at once.
+const BEFORE_GIVING_BACK: Duration = Duration::from_secs(1);
+
+/// Works on tasks; shared by all that are under way.
+pub(super) struct Handler {
+    pub(super) store: Store,
+    pub(super) batches: Batches,
+    pub(super) engines: Engines,
+    pub(super) finishing: Finishing,
+    /// The batch that decides when to stop; its model must be loadable.
+    pub(super) own_batch: Option<BatchId>,
+    /// Batches whose model this worker cannot load; they are left to others.
+    pub(super) left_to_others: Mutex<HashSet<BatchId>>,
+    pub(super) started: Timestamp,
+    pub(super) threads: usize,
+}
+
+/// How a task is worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// All images side by side, in the shared engine.
+    Shared,
+    /// One image after the other, each in a process of its own.
+    Isolated,
+}
+
+/// What to tell the broker.
+enum Verdict {
+    /// Nothing is left to do.
+    Ack,
+    /// No batch owns this message, and why.
+    SetAside(String),
+    /// It could not be done now.
+    GiveBack(String),
+}
+
+impl Handler {
+    /// Works on one message. An error is one that this process cannot survive; the message goes back then.
+    pub(super) async fn handle(&self, delivery: Delivery) -> Result<(), Failure> {
+        let verdict = self.decide(&delivery).await;
+        match verdict {
+            Ok(Verdict::Ack) => drop(delivery.ack().await),
+            Ok(Verdict::SetAside(reason)) => {
+                set_aside(&self.store, self.batches.queue(), &delivery.body, &reason).await?;
+                delivery.ack().await;
+            }
+            Ok(Verdict::GiveBack(reason)) => {
+                tracing::warn!(reason, attempts = delivery.attempts(), "a task goes back to the queue");
+                tokio::time::sleep(BEFORE_GIVING_BACK).await;
+                delivery.give_back().await;
+            }
+            Err(failure) => {
+                delivery.give_back().await;
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    async fn decide(&self, delivery: &Delivery) -> Result<Verdict, Failure> {
+        let message = match TaskMessage::parse(&delivery.body) {
+            Ok(message) => message,
+            Err(error) => return Ok(Verdict::SetAside(error.to_string())),
+        };
+        let id: BatchId = match message.batch().parse() {
+            Ok(id) => id,
+            Err(error) => return Ok(Verdict::SetAside(format!("{error}"))),
+        };
+        let batch = match self.batches.find(&id).await? {
+            Known::Open(batch) => batch,
+            Known::Over(_) | Known::Deleted => return Ok(Verdict::Ack),
+            Known::Absent => return Ok(Verdict::SetAside(format!("there is no batch {id}"))),
+        };
+        let task = message.task();
+        if message.manifest() != batch.digest.to_string() {
+            return Ok(Verdict::SetAside(format!("batch {id} has another manifest")));
+        }
+        if task >= batch.manifest.task_count() {
+            return Ok(Verdict::SetAside(format!("batch {id} has no task {task}")));
+        }
+        let again = delivery.is_redelivered() || delivery.attempts() > 0 || message.is_isolated();
+        if again && batch.has_part(task).await? {
+            self.finishing.touch(&batch).await;
+            return Ok(Verdict::Ack);
+        }
+        let isolated = message.is_isolated() || delivery.attempts() >= ISOLATED_FROM_ATTEMPT;
+        let mode = if isolated { Mode::Isolated } else { Mode::Shared };
+        match self.work(&batch, task, mode).await {
+            Ok(()) => Ok(Verdict::Ack),
+            Err(WorkError::NotNow(reason)) => Ok(Verdict::GiveBack(reason)),
+            Err(WorkError::LeftToOthers(reason)) if self.own_batch.as_ref() == Some(&id) => Err(Failure::usage(reason)),
+            // Idle workers find the task missing; meanwhile it must not go round and round.
+            Err(WorkError::LeftToOthers(_)) => Ok(Verdict::Ack),
+            Err(WorkError::Fatal(failure)) => Err(failure),
+        }
+    }
+
+    /// Works on a task and stores its part.
+    pub(super) async fn work(&self, batch: &Arc<StoredBatch>, task: u64, mode: Mode) -> Result<(), WorkError> {
+        let worker = self.engine(batch).await?;
+        let images = batch.images.read(batch.manifest.task_images(task)).await?;
+        let count = images.len();
+        let part = match mode {
+            Mode::Shared => worker.part(&images).await,
+            Mode::Isolated => worker.isolated_part(batch, task, &images).await,
+        };
+        let part: Part = match part {
+            Ok(part) => part,
+            Err(TaskError::Engine(error)) => {
+                self.engines.forget(&batch.manifest.settings).await;
+                return Err(WorkError::NotNow(error.to_string()));
+            }
+            Err(TaskError::Fetch(reason)) => return Err(WorkError::NotNow(reason)),
+            Err(TaskError::Batch(error)) => return Err(error.into()),
+        };
+        failpoint("before-store");
+        batch.store_part(task, &part).await?;
+        failpoint("after-store");
+        tracing::info!(batch = %batch.manifest.batch, task, images = count, ?mode, "part stored");
+        self.finishing.count(batch, count as u64).await;
+        Ok(())
+    }
+
+    /// The engine for a batch; a model that cannot be loaded is noted once.
+    pub(super) async fn engine(&self, batch: &StoredBatch) -> Result<Arc<TaskWorker>, WorkError> {
+        match self.engines.get(&batch.manifest.settings).await {
+            Ok(worker) => Ok(worker),
+            Err(EngineError::Model(reason)) => {
+                if self.left_to_others.lock().await.insert(batch.manifest.batch.clone()) {
+                    tracing::error!(batch = %batch.manifest.batch, reason, "the batch is left to other workers");
+                    let note = format!("model-{}-{}", self.started.as_microsecond(), std::process::id());
+                    self.store.create(&batch.layout().note(&note)?, reason.clone().into()).await?;
+                }
+                Err(WorkError::LeftToOthers(reason))
+            }
+            Err(error) => Err(WorkError::NotNow(error.to_string())),
+        }
+    }
+}
+
+/// Why a task has no part yet.
+#[derive(Debug)]
+pub(super) enum WorkError {
+    /// Something passing: again later, here or elsewhere.
+    NotNow(String),
+    /// This worker cannot load the model.
+    LeftToOthers(String),
+    /// This process cannot go on.
+    Fatal(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for WorkError {
+    fn from(error: E) -> Self {
+        Self::Fatal(error.into())
+    }
+}
+
+/// Ends the process at a named step, where a test asked for it.
+pub(super) fn failpoint(step: &str) {
+    #[cfg(feature = "test-hooks")]
+    crate::hooks::failpoint(step);
+    #[cfg(not(feature = "test-hooks"))]
+    let _ = step;
+}
