@@ -45,7 +45,7 @@ impl<'a> Bits<'a> {
     #[cold]
     #[inline(never)]
     fn refilled_slowly(mut self) -> Self {
-        while self.count <= 56 {
+        while self.count < 56 {
             let byte = match self.data.get(self.position) {
                 Some(0xff) => {
                     let after = self.data[self.position..].iter().position(|&byte| byte != 0xff);

@@ -9,6 +9,8 @@ const FAST_BITS: u32 = 10;
 /// Codes of one table, with what a decoder wants to know of their symbols.
 pub(super) struct Huffman {
     fast: Box<[Symbol; 1 << FAST_BITS]>,
+    /// Codes that are found in one look together with the coefficient after them.
+    whole: Box<[Whole; 1 << FAST_BITS]>,
     /// For each length, one more than its last code, aligned to 16 bits.
     limits: [u32; 17],
     /// For each length, what to add to a code for the position of its symbol.
@@ -73,6 +75,35 @@ impl Symbol {
     }
 }
 
+/// A symbol with its coefficient: bits of both, coefficients that are done after it (as in [`Symbol`]), and its value in
+/// the upper half.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Whole(u32);
+
+impl Whole {
+    fn new(symbol: Symbol, value: i32) -> Self {
+        Self(symbol.bits() | symbol.advance() << 8 | (value as u32) << 16)
+    }
+
+    /// Bits of the code and of the coefficient.
+    #[inline(always)]
+    pub fn bits(self) -> u32 {
+        self.0 & 0xff
+    }
+
+    /// Coefficients that are done after this one: 64 at the end of the block.
+    #[inline(always)]
+    pub fn advance(self) -> u32 {
+        self.0 >> 8 & 0xff
+    }
+
+    /// The coefficient.
+    #[inline(always)]
+    pub fn value(self) -> i32 {
+        self.0 as i32 >> 16
+    }
+}
+
 /// A code that is in no table.
 #[cold]
 pub(super) fn wrong_code() -> DecodeError {
@@ -85,6 +116,7 @@ impl Huffman {
         let bad = || DecodeError::Undecodable("a Huffman table with more codes than there can be".into());
         let mut table = Self {
             fast: Box::new([Symbol::default(); 1 << FAST_BITS]),
+            whole: Box::new([Whole::default(); 1 << FAST_BITS]),
             limits: [0; 17],
             offsets: [0; 17],
             symbols: symbols.to_vec(),
@@ -109,7 +141,20 @@ impl Huffman {
             table.limits[bits as usize] = code << (16 - bits);
             code <<= 1;
         }
+        for (look, (whole, symbol)) in table.whole.iter_mut().zip(table.fast.iter()).enumerate() {
+            if symbol.bits() > 0 && symbol.bits() <= FAST_BITS {
+                let bits = (look as u64) << (64 - FAST_BITS);
+                *whole = Whole::new(*symbol, coefficient(bits << symbol.code_bits(), symbol.size()));
+            }
+        }
         Ok(table)
+    }
+
+    /// The next symbol and its coefficient in one look, where both are short; bits must be valid.
+    #[inline(always)]
+    pub fn look_whole(&self, bits: &Bits<'_>) -> Option<Whole> {
+        let whole = self.whole[(bits.peek() >> (64 - FAST_BITS)) as usize];
+        (whole != Whole::default()).then_some(whole)
     }
 
     /// The next symbol, or one that ends every block; its bits are valid but not consumed.

@@ -165,6 +165,9 @@ impl Blocks for SequentialBlocks<'_> {
         };
         let start = y * side * plane.stride + x * side;
         transform(plane.size, &self.block, last, &mut plane.samples[start..], plane.stride);
+        if last > 0 {
+            self.block = [0; 65];
+        }
         Ok(())
     }
 }

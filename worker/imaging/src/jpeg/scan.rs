@@ -190,20 +190,30 @@ impl<'a> Sequential<'a> {
         Ok(Self { dc: dc(tables, part)?, ac: ac(tables, part)?, steps })
     }
 
-    /// Reads a block into dequantised coefficients, and gives the position of the last one, in zigzag order.
+    /// Reads a block into dequantised coefficients, and gives the position of the last one, in zigzag order. `block`
+    /// holds zeros but for its first coefficient.
     #[inline(always)]
     pub fn read(&self, from: &mut Bits<'_>, last_dc: &mut i32, block: &mut Coefficients) -> Result<usize, DecodeError> {
         let mut bits = *from;
         *last_dc = last_dc.wrapping_add(difference(self.dc, &mut bits)?);
-        *block = [0; 65];
         block[0] = last_dc.wrapping_mul(self.steps[0]);
         let (mut next, mut last) = (1, 0);
         while next < 64 {
-            let symbol = self.ac.look(&mut bits);
-            let value = coefficient(bits.peek() << symbol.code_bits(), symbol.size());
-            bits.consume(symbol.bits());
+            bits.refill();
+            let (value, advance) = match self.ac.look_whole(&bits) {
+                Some(whole) => {
+                    bits.consume(whole.bits());
+                    (whole.value(), whole.advance())
+                }
+                None => {
+                    let symbol = self.ac.look(&mut bits);
+                    let value = coefficient(bits.peek() << symbol.code_bits(), symbol.size());
+                    bits.consume(symbol.bits());
+                    (value, symbol.advance())
+                }
+            };
             last = next - 1;
-            next += symbol.advance() as usize;
+            next += advance as usize;
             let at = (next - 1) & 127;
             if let Some(slot) = block.get_mut(usize::from(PLACES[at])) {
                 *slot = value.wrapping_mul(self.steps[at]);
