@@ -1,6 +1,6 @@
 //! The pixels of one image, the right way up.
 
-use crate::{Format, orientation::Orientation};
+use crate::{Format, buffers, orientation::Orientation};
 
 /// The pixels of one image, the right way up, in RGB8; perhaps at a reduced scale.
 #[derive(Clone, Debug)]
@@ -77,6 +77,12 @@ impl Decoded {
     /// The part of the pixels that the image covers.
     pub(crate) fn extent(&self) -> Extent {
         self.extent
+    }
+}
+
+impl Drop for Decoded {
+    fn drop(&mut self) {
+        buffers::give(std::mem::take(&mut self.pixels));
     }
 }
 

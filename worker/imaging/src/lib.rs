@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bmp;
+mod buffers;
 mod decode;
 mod decoded;
 mod error;

@@ -1,5 +1,7 @@
 //! The eight orientations of EXIF, and turning RGB8 pixels into the one that people see.
 
+use crate::buffers;
+
 /// How stored pixels become displayed pixels: the displayed pixel `(x, y)` is the stored pixel `(u, v)`, where
 /// `(u, v)` is `(y, x)` if the axes are swapped and `(x, y)` otherwise, counted from the far end where flipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,9 +41,14 @@ impl Orientation {
         if self == Self::default() {
             return pixels;
         }
-        let (stored, rest) = pixels.as_chunks::<3>();
-        debug_assert!(rest.is_empty());
-        let mut shown = vec![0; pixels.len()];
+        let shown = self.turned(&pixels, width, height);
+        buffers::give(pixels);
+        shown
+    }
+
+    fn turned(self, pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
+        let (stored, _) = pixels.as_chunks::<3>();
+        let mut shown = buffers::take(pixels.len());
         let (out, _) = shown.as_chunks_mut::<3>();
         let (out_width, out_height) = self.size((width, height));
         let u_of = |u: usize| if self.flip_u { width - 1 - u } else { u };

@@ -7,7 +7,7 @@ use super::idct::{Coefficients, Size, transform};
 use super::planes::{Color, Plane, rgb};
 use super::progressive::{Pass, Stored};
 use super::scan::{Blocks, Carry, End, Scan, Sequential};
-use crate::DecodeError;
+use crate::{DecodeError, buffers};
 
 /// Most scans of a file; none that makes sense has more, and each costs a walk over the whole image.
 const MOST_SCANS: usize = 200;
@@ -121,7 +121,7 @@ impl Image {
     #[inline(always)]
     pub fn pixels(&self, frame: &Frame, color: Color, reduction: usize) -> Vec<u8> {
         let (width, height) = (frame.width.div_ceil(reduction), frame.height.div_ceil(reduction));
-        let mut pixels = vec![0; width * height * 3];
+        let mut pixels = buffers::take(width * height * 3);
         let mut sums = Vec::new();
         let mut lines = vec![vec![0; width]; self.planes.len()];
         for (y, out) in pixels.chunks_exact_mut(width * 3).enumerate() {

@@ -2,6 +2,7 @@
 
 use super::frame::Frame;
 use super::idct::Size;
+use crate::buffers;
 
 /// The samples of one component.
 pub(super) struct Plane {
@@ -29,7 +30,7 @@ impl Plane {
             let length = |full: usize, of: usize, largest: usize| (full * of * side).div_ceil(largest * 8);
             let ratio = |of: usize, largest: usize| (largest * (8 / reduction), of * side);
             Self {
-                samples: vec![128; stride * component.padded.1 * side],
+                samples: grey(stride * component.padded.1 * side),
                 stride,
                 size,
                 width: length(frame.width, component.sampling.0, frame.sampling.0),
@@ -74,6 +75,19 @@ impl Plane {
         }
         out
     }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        buffers::give(std::mem::take(&mut self.samples));
+    }
+}
+
+/// Samples that nothing was written to yet.
+fn grey(length: usize) -> Vec<u8> {
+    let mut samples = buffers::take(length);
+    samples.fill(128);
+    samples
 }
 
 /// Interpolates a row of more than two samples to twice as many: three parts of the nearer sample, one of the next.
