@@ -76,3 +76,37 @@ fn read_portable(
     image.finish(frame);
     Ok((image.pixels(frame, color, reduction), whole))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_gives_the_same_pixels() {
+        for bytes in [
+            &include_bytes!("../../fixtures/reduced-420.jpg")[..],
+            include_bytes!("../../fixtures/reduced-444.jpg"),
+            include_bytes!("../../fixtures/cmyk.jpg"),
+        ] {
+            for reduction in [1, 2, 4, 8] {
+                let pixels = |read: fn(&mut File<'_>, &Frame, Color, usize) -> Result<(Vec<u8>, bool), DecodeError>| {
+                    let mut file = File::new(bytes);
+                    let frame = file.read_frame().unwrap();
+                    let color = file.color(&frame);
+                    read(&mut file, &frame, color, reduction).unwrap()
+                };
+                assert_eq!(pixels(read), pixels(read_portable));
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_alone_allocates_nothing() {
+        let mut bytes = include_bytes!("../../fixtures/bomb.jpg").to_vec();
+        bytes.truncate(700);
+        let limits = Limits { max_pixels: u64::MAX, ..Limits::default() };
+        let error = decode(&bytes, &limits, &Need::Thumbnail(9)).unwrap_err();
+        assert_eq!(error.code(), "truncated");
+        assert!(error.to_string().contains("cannot be in 700 bytes"), "{error}");
+    }
+}
