@@ -153,7 +153,7 @@ fn resized_pixels_are_those_of_pillow() {
         let (width, height, expected) = reference(&case.reference);
         assert_eq!((width, height), (case.width, case.height));
         let (largest, mean) = difference(&pixels, &expected);
-        // Where the axes shrink differently, Pillow resizes first down and then across from some version on.
+        // Where the axes shrink differently, one level of difference was seen; its cause is not known.
         let allowed = if case.resize == Resize::Stretch { 1 } else { 0 };
         if largest > allowed {
             wrong.push(format!("{}: differs by up to {largest}, {mean:.3} on average", case.reference));
