@@ -57,14 +57,29 @@ fn total_memory() -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// CPU seconds, user and system, of this process and of its children that have ended.
+/// CPU seconds, user and system, of this process and its children, ended ones and running ones.
 pub fn cpu_seconds() -> f64 {
-    // /proc/self/stat counts in clock ticks, of which Linux shows 100 a second to user space on every architecture.
+    // Linux shows 100 clock ticks a second to user space on every architecture.
     const TICKS: f64 = 100.0;
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // utime, stime and, for children that were waited for, cutime and cstime.
+    let own = ticks("self", 4);
+    let running: u64 = children().iter().map(|child| ticks(child, 2)).sum();
+    (own + running) as f64 / TICKS
+}
+
+/// The sum of the first `count` time fields of a process's `stat`; 0 if it has just ended.
+fn ticks(process: &str, count: usize) -> u64 {
+    const FIELDS_BEFORE: usize = 11;
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: u64 = after_name.split_whitespace().skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum();
-    ticks as f64 / TICKS
+    after_name.split_whitespace().skip(FIELDS_BEFORE).take(count).filter_map(|field| field.parse::<u64>().ok()).sum()
+}
+
+/// Process ids of the running children of all threads.
+fn children() -> Vec<String> {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
 #[cfg(test)]
