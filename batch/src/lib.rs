@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
+mod aside;
 mod error;
 mod finish;
 mod ids;
@@ -10,6 +11,7 @@ pub mod input;
 mod layout;
 mod manifest;
 mod missing;
+mod parent;
 mod parquet;
 mod part;
 mod report;
@@ -19,6 +21,7 @@ mod stored;
 mod summary;
 
 pub use args::{FilterArgs, SettingsArgs, parse_size};
+pub use aside::set_aside;
 pub use error::BatchError;
 pub use finish::{Finisher, Progress};
 pub use ids::{BatchId, InvalidId, QueueName};
@@ -27,6 +30,7 @@ pub use images::{IMAGES_PER_FILE, ImageFile, ImageList, ImageListWriter};
 pub use layout::Layout;
 pub use manifest::{Manifest, ManifestError, ModelRef, Parent, Settings, TruncationPolicy};
 pub use missing::missing_tasks;
+pub use parent::ParentRows;
 pub use part::{Part, PartError};
 pub use report::{Report, render};
 pub use row::{ErrorCode, Label, Outcome, Row, RowError, Status};

@@ -1,5 +1,6 @@
 //! A batch in its store: made once, opened by anyone, in one of a few states.
 
+use futures::{StreamExt, TryStreamExt, stream};
 use models::{Digest, Package, PackageError};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -16,6 +17,8 @@ use crate::part::Part;
 use crate::row::Outcome;
 use crate::run::Session;
 
+/// Objects of a deleted batch removed at a time.
+const REMOVALS: usize = 16;
 /// Largest manifest that is read: 100 million images have a quarter of a megabyte of offsets.
 const LARGEST_MANIFEST: u64 = 64 << 20;
 
@@ -176,9 +179,8 @@ impl StoredBatch {
         self.close_marker().await?;
         let mut listing = self.store.list(self.layout.prefix(), None);
         while let Some(page) = listing.page().await? {
-            for key in page.iter().filter(|key| **key != manifest) {
-                self.store.delete(key).await?;
-            }
+            let rest = page.iter().filter(|key| **key != manifest).map(|key| self.store.delete(key));
+            stream::iter(rest).buffer_unordered(REMOVALS).try_collect::<()>().await?;
         }
         Ok(())
     }

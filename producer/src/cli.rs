@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use batch::{BatchId, ErrorCode, FilterArgs, QueueName, SettingsArgs};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
+use crate::formats::{RowFormat, RowStatus, Shape};
 use crate::places::{BrokerArgs, StoreArgs};
 
 /// Turns sets of images into batches, watches over them, and reads their results.
@@ -271,35 +272,6 @@ pub struct DeleteArgs {
     /// Where batches live.
     #[command(flatten)]
     pub store: StoreArgs,
-}
-
-/// How facts are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Shape {
-    /// For people
-    Table,
-    /// One JSON object a line
-    Json,
-}
-
-/// How rows are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum RowFormat {
-    /// For people
-    Table,
-    /// One JSON object a line, as stored
-    Jsonl,
-    /// Comma-separated, with a header
-    Csv,
-}
-
-/// Whether an image was classified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum RowStatus {
-    /// It was
-    Ok,
-    /// It was not
-    Error,
 }
 
 #[cfg(test)]

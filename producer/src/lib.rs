@@ -7,6 +7,9 @@ mod display;
 mod enqueue;
 mod exit;
 mod failpoint;
+#[cfg(test)]
+mod fixture;
+mod formats;
 mod list;
 mod logging;
 mod model;

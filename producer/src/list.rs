@@ -7,9 +7,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use store::{Key, Store};
 
-use crate::cli::{ListArgs, Shape};
+use crate::cli::ListArgs;
 use crate::display::{count, table};
 use crate::exit::Failure;
+use crate::formats::Shape;
 
 /// Batches looked at at a time.
 const AT_ONCE: usize = 16;

@@ -3,11 +3,11 @@
 use batch::{FoundModel, ModelRef};
 use models::Package;
 use store::{Options, Store};
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
 
 use crate::exit::Failure;
 
-/// Largest file of a package that is read.
-const LARGEST_FILE: u64 = 4 << 30;
 /// A package has a handful of files; more are taken for a mistake.
 const MOST_FILES: usize = 100;
 
@@ -31,8 +31,12 @@ pub async fn find(name: &str, options: &Options) -> Result<ModelRef, Failure> {
             if key.as_str().contains('/') {
                 return Err(Failure::usage(format!("{name} has a folder ({key}): it is no model package")));
             }
-            let content = source.get(&key, LARGEST_FILE).await?.unwrap_or_default();
-            tokio::fs::write(folder.path().join(key.as_str()), content).await.map_err(failed)?;
+            let Some(mut reader) = source.reader(&key).await? else { continue };
+            let mut file = File::create(folder.path().join(key.as_str())).await.map_err(failed)?;
+            while let Some(chunk) = reader.chunk().await? {
+                file.write_all(&chunk).await.map_err(failed)?;
+            }
+            file.flush().await.map_err(failed)?;
         }
     }
     if files == 0 {

@@ -105,6 +105,8 @@ impl BrokerArgs {
 
 /// One queue of a broker.
 pub struct Queue {
+    /// Its name.
+    pub name: QueueName,
     /// Where it is.
     pub broker: Broker,
     /// What belongs to it.
@@ -114,7 +116,7 @@ pub struct Queue {
 impl Queue {
     /// The queue `name`; nothing is contacted yet.
     pub fn new(broker: Broker, name: &QueueName) -> Result<Self, Failure> {
-        Ok(Self { broker, topology: Topology::new(name.as_str())? })
+        Ok(Self { name: name.clone(), broker, topology: Topology::new(name.as_str())? })
     }
 
     /// For looking at it and setting it up.

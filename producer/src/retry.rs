@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use batch::{BatchError, BatchId, ErrorCode, Layout, Manifest, Parent, Part, Row, State, Status, StoredBatch};
+use batch::{BatchId, Layout, Manifest, Parent, ParentRows, Part, State, StoredBatch};
 use futures::{StreamExt, stream};
 use store::Store;
 
@@ -36,7 +36,7 @@ pub async fn run(args: &RetryArgs) -> Result<(), Failure> {
     let request = request(args, &parent).await?;
     let batch = create(&store, &parent, request).await?;
     match batch.state().await? {
-        State::Open => work(&parent, &batch, &queue).await,
+        State::Open => work(&batch, &queue).await,
         State::Finished => Ok(writeln!(io::stdout(), "{}: is finished", batch.manifest.batch)?),
         State::Cancelled => Err(Failure::usage(format!(
             "batch {} was cancelled, and stays so; name another one with --as",
@@ -91,8 +91,8 @@ async fn create(store: &Store, parent: &StoredBatch, request: Manifest) -> Resul
 
 /// Copies the parts whose rows all stay, and publishes the tasks of the others. Whatever is left of it when this is
 /// killed, workers do: they take the rows that stay from the parent too.
-async fn work(parent: &StoredBatch, batch: &StoredBatch, queue: &Queue) -> Result<(), Failure> {
-    let codes = batch.manifest.parent.as_ref().map(|parent| parent.codes.as_slice()).unwrap_or_default();
+async fn work(batch: &StoredBatch, queue: &Queue) -> Result<(), Failure> {
+    let parent = &ParentRows::of(batch).await?;
     let mut publisher = queue.publisher();
     let (mut from, mut again, mut copied) = (0, 0, 0);
     while from < batch.manifest.task_count() {
@@ -100,7 +100,7 @@ async fn work(parent: &StoredBatch, batch: &StoredBatch, queue: &Queue) -> Resul
         let Some(last) = missing.last() else { break };
         from = last + 1;
         let mut done = stream::iter(missing)
-            .map(|task| async move { (task, take_over(parent, batch, task, codes).await) })
+            .map(|task| async move { (task, take_over(batch, parent, task).await) })
             .buffer_unordered(AT_ONCE);
         while let Some((task, images)) = done.next().await {
             match images? {
@@ -120,32 +120,18 @@ async fn work(parent: &StoredBatch, batch: &StoredBatch, queue: &Queue) -> Resul
         batch.manifest.batch,
         counted(again, "image"),
         counted(published.messages, "task"),
-        queue.topology.queue(),
+        queue.name,
         count(copied)
     )?;
     Ok(())
 }
 
-/// How many images of a task are to be done again; if none, its part is copied.
-async fn take_over(parent: &StoredBatch, batch: &StoredBatch, task: u64, codes: &[ErrorCode]) -> Result<u64, Failure> {
-    let (images, part) = match parent.part(task).await {
-        Ok(found) => found,
-        // A worker does the whole task again.
-        Err(BatchError::Damaged { key, reason }) => {
-            tracing::warn!(task, key, reason, "a part of the parent is damaged, its images are done again");
-            let images = batch.manifest.task_images(task);
-            return Ok(images.end - images.start);
-        }
-        Err(error) => return Err(error.into()),
-    };
-    debug_assert_eq!(images, batch.manifest.task_images(task));
-    let again = part.rows.iter().filter(|row| is_chosen(row, codes)).count() as u64;
+/// How many images of a task are to be done again; if none, its part is the parent's.
+async fn take_over(batch: &StoredBatch, parent: &ParentRows, task: u64) -> Result<u64, Failure> {
+    let rows = parent.rows(task, batch.manifest.task_images(task)).await?;
+    let again = rows.iter().filter(|row| row.is_none()).count() as u64;
     if again == 0 {
-        batch.store_part(task, &Part { rows: part.rows }).await?;
+        batch.store_part(task, &Part { rows: rows.into_iter().flatten().collect() }).await?;
     }
     Ok(again)
-}
-
-fn is_chosen(row: &Row, codes: &[ErrorCode]) -> bool {
-    row.status == Status::Error && row.error.as_ref().is_some_and(|error| codes.contains(&error.code))
 }

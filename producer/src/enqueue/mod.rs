@@ -6,6 +6,7 @@ mod plan;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::path::Path;
 
 use batch::input::{self, Filter, Input};
 use batch::{Layout, Manifest, ModelRef, State, StoredBatch};
@@ -57,6 +58,9 @@ struct Request {
 impl Request {
     fn of(args: &EnqueueArgs, model: ModelRef) -> Result<Self, Failure> {
         let inputs = args.inputs.iter().map(|input| Input::parse(input)).collect::<Result<Vec<_>, _>>()?;
+        for path in inputs.iter().filter_map(missing_file) {
+            tracing::warn!(path = %path.display(), "there is no such file here; where workers find none, it becomes an error row");
+        }
         let filter = args.filter.filter()?;
         let manifest = Manifest {
             version: Manifest::VERSION,
@@ -77,6 +81,13 @@ impl Request {
     fn list(self) -> (Manifest, Listing) {
         let images = input::list(self.inputs, self.filter, self.sources);
         (self.manifest, Listing::new(images, self.http_hosts))
+    }
+}
+
+fn missing_file(input: &Input) -> Option<&Path> {
+    match input {
+        Input::File(path) if !path.exists() => Some(path),
+        _ => None,
     }
 }
 
@@ -123,7 +134,7 @@ async fn open(batch: &StoredBatch, queue: &Queue) -> Result<(), Failure> {
         counted(batch.manifest.image_count(), "image"),
         counted(batch.manifest.task_count(), "task"),
         count(published.messages),
-        queue.topology.queue()
+        queue.name
     )?;
     Ok(())
 }

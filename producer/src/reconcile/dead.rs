@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use batch::{BatchError, BatchId, Layout, State, StoredBatch};
+use batch::{BatchError, BatchId, Layout, QueueName, State, StoredBatch};
 use queue::{DeadLetters, Delivery, TaskMessage};
-use serde::Serialize;
-use store::{Key, Store};
+use store::Store;
 
 use crate::display::counted;
 use crate::exit::Failure;
@@ -18,8 +17,6 @@ use crate::publish;
 const AT_ONCE: usize = 500;
 /// Letters of other batches that are held until the end, so that they do not come twice.
 const MOST_HELD: usize = 10_000;
-/// So much of a foreign message is kept, in bytes.
-const KEPT: usize = 64 << 10;
 
 /// What became of the dead letters.
 #[derive(Default)]
@@ -59,7 +56,7 @@ pub(super) async fn revive(store: &Store, queue: &Queue, only: Option<&BatchId>)
                 }
                 Verdict::Drop => revived.dropped += 1,
                 Verdict::SetAside(reason) => {
-                    set_aside(store, queue.topology.queue(), &letter.body, reason).await?;
+                    batch::set_aside(store, &queue.name, &letter.body, &reason).await?;
                     revived.set_aside += 1;
                 }
                 Verdict::Isolate(id, task) => {
@@ -82,17 +79,17 @@ pub(super) async fn revive(store: &Store, queue: &Queue, only: Option<&BatchId>)
     publisher.close().await;
     drop(held);
     letters.close().await;
-    revived.tell(queue.topology.queue())?;
+    revived.tell(&queue.name)?;
     Ok(revived)
 }
 
 impl Revived {
-    fn tell(&self, queue: &str) -> Result<(), Failure> {
+    fn tell(&self, queue: &QueueName) -> Result<(), Failure> {
         let isolated = self.isolated.values().map(|tasks| tasks.len() as u64).sum::<u64>();
         if isolated + self.dropped + self.set_aside > 0 {
             writeln!(
                 io::stdout(),
-                "queue {queue}: {} for isolated work, {} of finished work dropped, {} set aside",
+                "queue {queue}: {} published for isolated work, {} of finished work dropped, {} set aside",
                 counted(isolated, "dead letter"),
                 self.dropped,
                 self.set_aside
@@ -163,21 +160,4 @@ impl Judge<'_> {
             _ => None,
         }
     }
-}
-
-/// A message that no batch owns, as it is kept for a person.
-#[derive(Serialize)]
-struct SetAside<'a> {
-    reason: String,
-    bytes: usize,
-    text: std::borrow::Cow<'a, str>,
-}
-
-async fn set_aside(store: &Store, queue: &str, body: &[u8], reason: String) -> Result<(), Failure> {
-    let text = String::from_utf8_lossy(&body[..body.len().min(KEPT)]);
-    let note = SetAside { reason, bytes: body.len(), text };
-    let note = serde_json::to_vec(&note).map_err(|error| Failure::unavailable(format!("encoding a note: {error}")))?;
-    let key = Key::new(format!("queues/{queue}/aside/{}", models::Digest::of(body)))?;
-    store.create(&key, note.into()).await?;
-    Ok(())
 }

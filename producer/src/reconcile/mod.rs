@@ -130,12 +130,11 @@ async fn publish_missing(batch: &StoredBatch, queue: &Queue, revived: &Revived) 
     let mut publisher = queue.publisher();
     let published = publish::missing(batch, &mut publisher, isolated).await;
     publisher.close().await;
-    writeln!(
-        io::stdout(),
-        "{id}: {} published, and {} for isolated work",
-        counted(published?.messages, "missing task"),
-        count(isolated.len() as u64)
-    )?;
+    let isolated = match isolated.len() {
+        0 => String::new(),
+        tasks => format!(", besides {} for isolated work", count(tasks as u64)),
+    };
+    writeln!(io::stdout(), "{id}: {} published{isolated}", counted(published?.messages, "missing task"))?;
     Ok(())
 }
 

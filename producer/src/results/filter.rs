@@ -2,7 +2,8 @@
 
 use batch::{ErrorCode, Row, Status};
 
-use crate::cli::{ResultsArgs, RowStatus};
+use crate::cli::ResultsArgs;
+use crate::formats::RowStatus;
 
 /// All of what is set must be met.
 pub(super) struct Filter<'a> {

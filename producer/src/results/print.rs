@@ -4,9 +4,9 @@ use std::io::{self, BufWriter, Stdout, Write};
 
 use batch::{Row, Status};
 
-use crate::cli::RowFormat;
 use crate::display::{printable, table};
 use crate::exit::Failure;
+use crate::formats::RowFormat;
 
 /// Rows of a table whose widths are fitted together: enough for a terminal, and little memory.
 const TOGETHER: usize = 1000;

@@ -5,9 +5,9 @@ use std::io::{self, BufWriter, Write};
 use batch::{StoredBatch, Summary};
 use futures::StreamExt;
 
-use crate::cli::RowFormat;
 use crate::display::{count, printable, table};
 use crate::exit::Failure;
+use crate::formats::RowFormat;
 
 /// Largest summary that is read, in bytes.
 const LARGEST: u64 = 64 << 20;

@@ -10,8 +10,9 @@ use std::io::{self, Write};
 
 use batch::{BatchId, State, StoredBatch};
 
-use crate::cli::{Shape, StatusArgs};
+use crate::cli::StatusArgs;
 use crate::exit::Failure;
+use crate::formats::Shape;
 use facts::Facts;
 use pace::Pace;
 use queue_look::QueueLook;

@@ -179,4 +179,26 @@ mod tests {
         (2..129).for_each(|task| assert!(seen.insert(task)));
         assert_eq!((seen.count, seen.first_gap()), (130, 130));
     }
+
+    #[tokio::test]
+    async fn each_part_is_read_once_and_a_parquet_file_stands_for_its_parts() {
+        let fixture = crate::fixture::Fixture::new(25).await;
+        let mut tally = Tally::new(&fixture.batch, true).await.unwrap();
+        fixture.work(2).await;
+        tally.update().await.unwrap();
+        assert_eq!((tally.tasks(), tally.images()), (1, 5));
+        fixture.work(0).await;
+        // What was counted before may vanish: it is not read again.
+        fixture.store.delete(&fixture.batch.layout().part(2).unwrap()).await.unwrap();
+        tally.update().await.unwrap();
+        tally.update().await.unwrap();
+        let expected = Rows { ok: 12, failed: 3, errors: [(ErrorCode::Undecodable, 3)].into() };
+        assert_eq!((tally.images(), tally.rows()), (15, Some(&expected)));
+        fixture.finish().await;
+        fixture.tamper(&fixture.batch.layout().part(0).unwrap(), |_| "damaged".into());
+        let mut later = Tally::new(&fixture.batch, true).await.unwrap();
+        later.update().await.unwrap();
+        let expected = Rows { ok: 20, failed: 5, errors: [(ErrorCode::Undecodable, 5)].into() };
+        assert_eq!((later.tasks(), later.rows(), later.damaged()), (3, Some(&expected), 0));
+    }
 }

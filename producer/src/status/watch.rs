@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::facts::Facts;
-use crate::cli::Shape;
 use crate::exit::Failure;
+use crate::formats::Shape;
 
 /// Where the looks go until the last one.
 pub(super) enum Display {

@@ -5,6 +5,8 @@ mod findings;
 mod parquet_rows;
 mod results_file;
 mod task;
+#[cfg(test)]
+mod tests;
 mod totals;
 
 use std::io::{self, Write};
@@ -25,12 +27,8 @@ const AHEAD: usize = 16;
 pub async fn run(args: &VerifyArgs) -> Result<(), Failure> {
     let batch = args.store.batch(&args.batch).await?;
     let state = batch.state().await?;
-    let mut findings = Findings::new(args.limit);
-    check_images(&batch, &mut findings).await?;
-    let summary = check_rows(&batch, state, &mut findings).await?;
-    if state == State::Finished {
-        totals::check(&batch, &summary, &mut findings).await?;
-    }
+    let findings = Findings::new(args.limit);
+    let summary = inspect(&batch, state, &findings).await?;
     let verdict = verdict(&batch, state, &summary, &findings);
     writeln!(io::stdout(), "{verdict}")?;
     if findings.is_empty() && state == State::Finished {
@@ -39,8 +37,18 @@ pub async fn run(args: &VerifyArgs) -> Result<(), Failure> {
     Err(Failure::new(Failure::WRONG, ""))
 }
 
+/// Looks at everything; gives the sums of the rows that are in their places.
+async fn inspect(batch: &StoredBatch, state: State, findings: &Findings) -> Result<Summary, Failure> {
+    check_images(batch, findings).await?;
+    let summary = check_rows(batch, state, findings).await?;
+    if state == State::Finished {
+        totals::check(batch, &summary, findings).await?;
+    }
+    Ok(summary)
+}
+
 /// Digests every image file.
-async fn check_images(batch: &StoredBatch, findings: &mut Findings) -> Result<(), Failure> {
+async fn check_images(batch: &StoredBatch, findings: &Findings) -> Result<(), Failure> {
     match batch.images.verify().await {
         Ok(()) => Ok(()),
         Err(error @ BatchError::Damaged { .. }) => findings.add(Kind::Wrong, &error),
@@ -49,7 +57,7 @@ async fn check_images(batch: &StoredBatch, findings: &mut Findings) -> Result<()
 }
 
 /// Compares every row with its image, and with its Parquet row where there is a file; sums up the rows.
-async fn check_rows(batch: &StoredBatch, state: State, findings: &mut Findings) -> Result<Summary, Failure> {
+async fn check_rows(batch: &StoredBatch, state: State, findings: &Findings) -> Result<Summary, Failure> {
     let mut summary = Summary::default();
     let mut rows = Box::pin(rows(batch, findings.clone()));
     let mut row = rows.next().await.transpose()?;
@@ -81,7 +89,7 @@ fn rows(batch: &StoredBatch, findings: Findings) -> impl Stream<Item = Result<(u
     })
 }
 
-/// `photos: 5,000 images = 4,990 ok + 10 failed; 0 missing, 0 duplicate, 0 in wrong order, 0 wrong`
+/// `photos: 5,000 images = 4,990 ok + 10 failed; 0 missing, 0 duplicate, 0 out of order, 0 wrong`
 fn verdict(batch: &StoredBatch, state: State, summary: &Summary, findings: &Findings) -> String {
     let id = &batch.manifest.batch;
     let images = batch.manifest.image_count();
