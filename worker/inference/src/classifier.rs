@@ -6,6 +6,7 @@ use models::{ModelSpec, Package};
 use tract_onnx::prelude::*;
 
 use crate::compile::{self, Plan, attempt};
+use crate::engine::Engine;
 use crate::error::{ModelError, Problem};
 use crate::graph::input_shape;
 use crate::scores::to_scores;
@@ -33,8 +34,15 @@ pub struct Session {
 impl Classifier {
     /// Loads the graph of `package` and prepares it. The error says what is wrong with the package, and the remedy.
     pub fn load(package: &Package) -> Result<Self, ModelError> {
+        let engine = Engine::chosen();
         let named = |problem| ModelError { package: package.place().display().to_string(), problem };
-        let (plan, classes) = compile::compile(package.onnx(), package.spec()).map_err(named)?;
+        Self::load_for(package, engine.map_err(named)?)
+    }
+
+    /// As [`Classifier::load`], for an engine that the caller chooses.
+    pub fn load_for(package: &Package, engine: Engine) -> Result<Self, ModelError> {
+        let named = |problem| ModelError { package: package.place().display().to_string(), problem };
+        let (plan, classes) = compile::compile(package.onnx(), package.spec(), engine).map_err(named)?;
         let labels = package.labels().len();
         if classes != labels {
             return Err(named(Problem::Classes { classes, labels }));

@@ -1,4 +1,4 @@
-//! From an ONNX graph to a plan that runs it for one image: parse, type, declutter, optimise.
+//! From an ONNX graph to a plan that runs it for one image: parse, type, put kernels in, declutter, optimise.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +7,10 @@ use std::sync::Arc;
 use models::{ModelSpec, OnnxSource};
 use tract_onnx::Onnx;
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::optim::Optimizer;
 
+use crate::blocked;
+use crate::engine::Engine;
 use crate::error::Problem;
 use crate::graph::Graph;
 
@@ -16,9 +19,9 @@ pub(crate) type Plan = Arc<TypedSimplePlan>;
 
 /// The plan for one image, and the number of classes.
 ///
-/// The protobuf is dropped before the optimiser copies weights into its own order, so that at most two copies of
-/// the weights exist at a time, and one afterwards.
-pub(crate) fn compile(source: OnnxSource<'_>, spec: &ModelSpec) -> Result<(Plan, usize), Problem> {
+/// The protobuf is dropped before weights are copied into the order of kernels and optimiser; afterwards one copy is
+/// left. Should the kernels not take the graph, tract computes all of it.
+pub(crate) fn compile(source: OnnxSource<'_>, spec: &ModelSpec, engine: Engine) -> Result<(Plan, usize), Problem> {
     let onnx =
         tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_output_types(true).with_ignore_value_info(true);
     let graph = contained(|| Graph::read(&onnx, source, spec)).map_err(Problem::NotOnnx).flatten()?;
@@ -28,14 +31,28 @@ pub(crate) fn compile(source: OnnxSource<'_>, spec: &ModelSpec) -> Result<(Plan,
         None => Problem::Rejected(reason),
     };
     let model = attempt(|| parse(&onnx, graph)?.into_typed()).map_err(reject)?;
-    let model = attempt(|| model.into_decluttered()).map_err(reject)?;
-    let classes = classes(&model, &output)?;
-    let plan = attempt(|| {
-        let mut model = model;
-        model.optimize()?;
-        TypedSimplePlan::new(model)
-    });
-    Ok((plan.map_err(reject)?, classes))
+    let finish = |model: TypedModel| {
+        let model = attempt(|| model.into_decluttered()).map_err(reject)?;
+        let classes = classes(&model, &output)?;
+        let plan = attempt(|| {
+            let mut model = model;
+            model.optimize()?;
+            TypedSimplePlan::new(model)
+        });
+        Ok((plan.map_err(reject)?, classes))
+    };
+    if let Engine::Kernels(isa) = engine {
+        let rewritten = attempt(|| {
+            let mut model = model.clone();
+            Optimizer::prop_consts().optimize(&mut model)?;
+            blocked::rewrite(&model, isa)
+        });
+        match rewritten.map_err(Problem::Rejected).and_then(finish) {
+            Ok(done) => return Ok(done),
+            Err(problem) => tracing::debug!(%problem, "all layers stay tract's"),
+        }
+    }
+    finish(model)
 }
 
 fn parse(onnx: &Onnx, graph: Graph) -> TractResult<InferenceModel> {

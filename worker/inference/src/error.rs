@@ -84,6 +84,9 @@ pub enum Problem {
         /// Where it fails.
         reason: String,
     },
+    /// `PIXELMILL_ISA` is wrong.
+    #[error("PIXELMILL_ISA: {0}, or tract to use none")]
+    Engine(String),
     /// The runtime does not accept the graph.
     #[error("model.onnx cannot be prepared: {0}")]
     Rejected(String),

@@ -1,0 +1,67 @@
+//! Random small networks give tract's numbers on every instruction set.
+
+use kernels::Isa;
+use tract_onnx::tract_core::internal::*;
+
+use super::network::Network;
+use super::op::Blocked;
+use super::rewrite;
+
+const NETWORKS: u64 = 400;
+
+#[test]
+fn random_networks_give_the_numbers_of_tract() {
+    for seed in 0..NETWORKS {
+        let mut network = Network::new(seed);
+        network.convolution(1);
+        let depth = 4 + network.below(12);
+        for _ in 0..depth {
+            network.grow();
+        }
+        let model = network.finish();
+        let shape = model.input_fact(0).unwrap().shape.as_concrete().unwrap();
+        let image = Network::new(seed + 1000).tensor(shape);
+        // Not optimised: tract's optimiser gets strided pointwise convolutions of one row wrong.
+        let wanted = run(model.clone(), &image);
+        let largest = wanted.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        assert!(largest > 1e-6, "network {seed} says nothing");
+        for isa in Isa::available() {
+            let rewritten = rewrite(&model, isa).unwrap();
+            assert!(blocked(&rewritten) > 0, "network {seed}: nothing was found");
+            let actual = run(optimised(rewritten), &image);
+            for (actual, wanted) in actual.iter().zip(&wanted) {
+                let difference = (actual - wanted).abs() / largest;
+                assert!(difference < 2e-5, "network {seed}, {isa:?}: {actual}, not {wanted}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_graph_without_convolutions_stays_as_it_is() {
+    let mut network = Network::new(1);
+    network.relu();
+    network.elsewhere();
+    let model = network.model_with_output();
+    let rewritten = rewrite(&model, Isa::best()).unwrap();
+    assert_eq!((blocked(&rewritten), rewritten.nodes.len()), (0, model.nodes.len()));
+}
+
+fn blocked(model: &TypedModel) -> usize {
+    model.nodes.iter().filter(|node| node.op_is::<Blocked>()).count()
+}
+
+fn optimised(model: TypedModel) -> TypedModel {
+    let mut model = model.into_decluttered().unwrap();
+    model.optimize().unwrap();
+    model
+}
+
+fn run(model: TypedModel, image: &Tensor) -> Vec<f32> {
+    let plan: Arc<TypedSimplePlan> = TypedSimplePlan::new(model).unwrap();
+    let mut state = plan.spawn().unwrap();
+    // Twice: what the first image leaves in memory must not matter.
+    state.run(tvec![image.clone().into()]).unwrap();
+    let outputs = state.run(tvec![image.clone().into()]).unwrap();
+    outputs[0].try_as_plain_ram().unwrap().as_slice::<f32>().unwrap().to_vec()
+}
