@@ -38,8 +38,10 @@ impl Folder {
 pub fn png(seed: u32) -> Vec<u8> {
     const SIZE: (u32, u32) = (48, 40);
     // Noise over a gradient: a file of some kilobytes, so that cutting it short cuts pixels off.
-    let noise = |x: u32, y: u32, channel: u32| (x * 7919 + y * 104_729 + channel * 31).wrapping_mul(2_654_435_761) >> 26;
-    let value = |x: u32, y: u32, channel: u32| ((x * 3 + y * (channel + 2) + seed * 41 + noise(x, y, channel)) % 256) as u8;
+    let noise =
+        |x: u32, y: u32, channel: u32| (x * 7919 + y * 104_729 + channel * 31).wrapping_mul(2_654_435_761) >> 26;
+    let value =
+        |x: u32, y: u32, channel: u32| ((x * 3 + y * (channel + 2) + seed * 41 + noise(x, y, channel)) % 256) as u8;
     let pixel = |at: u32| [0, 1, 2].map(|channel| value(at % SIZE.0, at / SIZE.0, channel));
     let pixels: Vec<u8> = (0..SIZE.0 * SIZE.1).flat_map(pixel).collect();
     let mut file = Vec::new();
