@@ -27,4 +27,4 @@ mod verify;
 
 pub use cli::Cli;
 pub use exit::Failure;
-pub use program::run;
+pub use program::{main, run};

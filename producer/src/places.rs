@@ -85,9 +85,9 @@ pub struct BrokerArgs {
         default_value = "amqp://guest:guest@localhost:5672/"
     )]
     pub amqp_url: Secret,
-    /// Certificates (PEM) to trust besides those of the system
-    #[arg(long, value_name = "FILE", env = "PIXELMILL_AMQP_CA_FILE")]
-    pub amqp_ca_file: Option<PathBuf>,
+    /// Certificate (PEM) of a private authority that signed the broker's
+    #[arg(long, value_name = "FILE", env = "PIXELMILL_AMQP_CA")]
+    pub amqp_ca: Option<PathBuf>,
 }
 
 impl BrokerArgs {
@@ -96,7 +96,7 @@ impl BrokerArgs {
         let url: AmqpUrl = self.amqp_url.0.parse()?;
         let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let broker = Broker::new(url, format!("producer on {}", host.trim()));
-        Ok(match &self.amqp_ca_file {
+        Ok(match &self.amqp_ca {
             Some(file) => broker.with_ca_file(file)?,
             None => broker,
         })

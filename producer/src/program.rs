@@ -1,11 +1,30 @@
 //! The commands, wired to the runtime they need.
 
+use std::process::ExitCode;
+
+use clap::Parser;
+
 use crate::cli::{Cli, Command};
 use crate::exit::Failure;
 use crate::{cancel, delete, enqueue, list, logging, reconcile, results, retry, setup, shutdown, status, verify};
 
 /// Threads of the runtime: one must be free for heartbeats whatever the other does.
 const RUNTIME_THREADS: usize = 2;
+
+/// The whole program: parse, run, exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _closed_terminal = error.print();
+            return ExitCode::from(if error.use_stderr() { Failure::USAGE } else { 0 });
+        }
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report("producer"),
+    }
+}
 
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> Result<(), Failure> {

@@ -42,7 +42,8 @@ pub(super) struct Done {
 /// How a finished batch went.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Run {
-    pub(super) processes: usize,
+    /// Processes that left a note; one that was killed left none.
+    pub(super) sessions: usize,
     /// Seconds during which at least one process worked.
     pub(super) busy_seconds: f64,
     pub(super) cpu_seconds: f64,
@@ -55,7 +56,7 @@ impl Run {
         let text = batch.store().get(&batch.layout().run()?, LARGEST_RUN).await?;
         let notes: Option<RunNotes> = text.and_then(|text| serde_json::from_slice(&text).ok());
         Ok(notes.filter(|notes| !notes.sessions.is_empty()).map(|notes| Self {
-            processes: notes.sessions.len(),
+            sessions: notes.sessions.len(),
             busy_seconds: notes.busy_seconds(),
             cpu_seconds: notes.cpu_seconds(),
             images: notes.images(),
@@ -99,11 +100,8 @@ impl Facts {
         if let Some(run) = &self.run {
             let rate = run.images as f64 / run.busy_seconds.max(1e-3);
             let cost = run.cpu_seconds * 1000.0 / run.images.max(1) as f64;
-            let (time, many) = (duration(run.busy_seconds), run.processes);
-            line(
-                "took",
-                format!("{time}, {rate:.1} images/s, {many} sessions, {cost:.1} core-seconds per 1,000 images"),
-            );
+            let (time, many) = (duration(run.busy_seconds), counted(run.sessions as u64, "session"));
+            line("took", format!("{time}, {rate:.1} images/s, {many}, {cost:.1} core-seconds per 1,000 images"));
         }
         text
     }

@@ -83,7 +83,7 @@ impl<'a> Tally<'a> {
 
     /// Tasks that have a part.
     pub(super) fn tasks(&self) -> u64 {
-        self.seen.count
+        self.seen.len()
     }
 
     /// Images of those tasks.
@@ -111,7 +111,7 @@ impl<'a> Tally<'a> {
         let is_summed = |index: u64| self.summed.get((index / IMAGES_PER_FILE) as usize).is_some_and(|summed| *summed);
         let unread = tasks.iter().copied().filter(|task| {
             let images = batch.manifest.task_images(*task);
-            !images.is_empty() && !(is_summed(images.start) && is_summed(images.end - 1))
+            images.start < images.end && !(is_summed(images.start) && is_summed(images.end - 1))
         });
         let mut parts = stream::iter(unread)
             .map(|task| async move { (task, StoredPart::read(batch, task).await) })
@@ -142,6 +142,11 @@ struct Seen {
 impl Seen {
     fn new(tasks: u64) -> Self {
         Self { words: vec![0; tasks.div_ceil(64) as usize], tasks, count: 0, first_gap: 0 }
+    }
+
+    /// How many there are.
+    fn len(&self) -> u64 {
+        self.count
     }
 
     /// Whether `task` belongs to the batch and is new.
@@ -177,7 +182,7 @@ mod tests {
             assert_eq!((seen.insert(task), seen.first_gap()), (new, gap), "{task}");
         }
         (2..129).for_each(|task| assert!(seen.insert(task)));
-        assert_eq!((seen.count, seen.first_gap()), (130, 130));
+        assert_eq!((seen.len(), seen.first_gap()), (130, 130));
     }
 
     #[tokio::test]

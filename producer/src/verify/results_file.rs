@@ -70,7 +70,7 @@ impl ResultsFile {
                 findings.add(Kind::Wrong, &format!("{} ends before the row of image {index}", self.name))
             }
             Next::Row(found) => match row {
-                Some(row) if *row != found => {
+                Some(row) if *row != *found => {
                     let text =
                         format!("{}: the row of image {index} ({}) is not that of its part", self.name, row.image);
                     findings.add(Kind::Wrong, &text)
@@ -98,7 +98,7 @@ impl ResultsFile {
         let Some(reading) = &mut self.reading else { return Ok(Next::Nothing) };
         loop {
             if let Some(row) = reading.next.next() {
-                return Ok(Next::Row(row));
+                return Ok(Next::Row(Box::new(row)));
             }
             match reading.rows.recv().await {
                 Some(Ok(rows)) => reading.next = rows.into_iter(),
@@ -114,7 +114,7 @@ impl ResultsFile {
 }
 
 enum Next {
-    Row(Row),
+    Row(Box<Row>),
     /// The file has no more rows.
     End,
     /// There is no file to compare with.
