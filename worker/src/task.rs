@@ -1,6 +1,6 @@
 //! Work on one task: fetch its images, have the engine classify them, put the rows in order.
 
-use batch::{BatchError, ErrorCode, ImageRef, Outcome, Part, Settings, StoredBatch};
+use batch::{BatchError, ErrorCode, ImageRef, Outcome, Part, Row, Settings, StoredBatch};
 use futures::future::try_join_all;
 use store::source::{Code, FetchError, Sources};
 use tokio::sync::Semaphore;
@@ -55,20 +55,34 @@ impl TaskWorker {
         Self { transient, ..self }
     }
 
-    /// The part of a task: one row per image, in order.
-    pub async fn part(&self, images: &[ImageRef]) -> Result<Part, TaskError> {
-        let rows = images.iter().map(async |image| {
-            let outcome = self.outcome(image, false).await?;
-            Ok::<_, TaskError>(outcome.into_row(image, &self.settings.model.id))
+    /// The part of a task: one row per image, in order. `kept` has the rows that are there already, by the place of their
+    /// image, and may be shorter.
+    pub async fn part(&self, images: &[ImageRef], kept: &[Option<Row>]) -> Result<Part, TaskError> {
+        let rows = images.iter().enumerate().map(async |(at, image)| match kept.get(at) {
+            Some(Some(row)) => Ok(row.clone()),
+            _ => {
+                let outcome = self.outcome(image, false).await?;
+                Ok::<_, TaskError>(outcome.into_row(image, &self.settings.model.id))
+            }
         });
         Ok(Part { rows: try_join_all(rows).await? })
     }
 
     /// The part of a task that ended a worker before: image by image, each alone in a process of its own. Outcomes are
     /// noted in the store, so that whoever goes on after another end begins where this one stopped.
-    pub async fn isolated_part(&self, batch: &StoredBatch, task: u64, images: &[ImageRef]) -> Result<Part, TaskError> {
+    pub async fn isolated_part(
+        &self,
+        batch: &StoredBatch,
+        task: u64,
+        images: &[ImageRef],
+        kept: &[Option<Row>],
+    ) -> Result<Part, TaskError> {
         let mut rows = Vec::with_capacity(images.len());
         for (at, image) in images.iter().enumerate() {
+            if let Some(Some(row)) = kept.get(at) {
+                rows.push(row.clone());
+                continue;
+            }
             let note = format!("{task:08}/{at:05}.json");
             let outcome = match batch.noted_outcome(&note).await? {
                 Some(outcome) => outcome,

@@ -138,7 +138,7 @@ impl Run<'_> {
             None => Ok(self.batch.part(task).await?.1),
             Some(worker) => {
                 let images = self.batch.images.read(self.batch.manifest.task_images(task)).await?;
-                let part = worker.part(&images).await?;
+                let part = worker.part(&images, &[]).await?;
                 self.batch.store_part(task, &part).await?;
                 Ok(part)
             }

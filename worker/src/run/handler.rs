@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use batch::{BatchId, Part, StoredBatch};
+use batch::{BatchId, ParentRows, Part, StoredBatch};
 use jiff::Timestamp;
 use queue::{Delivery, TaskMessage};
 use store::Store;
@@ -120,11 +120,14 @@ impl Handler {
     /// Works on a task and stores its part.
     pub(super) async fn work(&self, batch: &Arc<StoredBatch>, task: u64, mode: Mode) -> Result<(), WorkError> {
         let worker = self.engine(batch).await?;
-        let images = batch.images.read(batch.manifest.task_images(task)).await?;
-        let count = images.len();
+        let range = batch.manifest.task_images(task);
+        let images = batch.images.read(range.clone()).await?;
+        // A retry does only the chosen images again.
+        let kept = ParentRows::of(batch).await?.rows(task, range).await?;
+        let count = kept.iter().filter(|row| row.is_none()).count();
         let part = match mode {
-            Mode::Shared => worker.part(&images).await,
-            Mode::Isolated => worker.isolated_part(batch, task, &images).await,
+            Mode::Shared => worker.part(&images, &kept).await,
+            Mode::Isolated => worker.isolated_part(batch, task, &images, &kept).await,
         };
         let part: Part = match part {
             Ok(part) => part,
