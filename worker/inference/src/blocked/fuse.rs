@@ -35,7 +35,7 @@ pub(crate) fn stays_planar(layers: &[Layer], outputs: &[Id], id: Id) -> bool {
         && layers.iter().filter(|layer| layer.inputs.contains(&id)).all(by_convolution)
 }
 
-/// Lines, sums and activations go into the convolution before them.
+/// Lines, sums and activations go into the convolution before them, zeros around an image into the one after.
 fn into_convolutions(layers: Vec<Layer>, outputs: &mut [Id]) -> Vec<Layer> {
     let uses = uses(&layers, outputs);
     let mut renamed: Vec<Id> = Vec::with_capacity(layers.len());
@@ -55,6 +55,13 @@ fn into_convolutions(layers: Vec<Layer>, outputs: &mut [Id]) -> Vec<Layer> {
         }
         if let Kind::Affine(affine) = &layer.kind {
             layer.kind = Kind::Convolution(alone(affine, layer.shape.channels));
+        }
+        if let Kind::Convolution(convolution) = &mut layer.kind
+            && once(old[0])
+            && let Kind::Pad(zeros) = &kept[layer.inputs[0]].kind
+        {
+            convolution.window.padding.iter_mut().zip(zeros).for_each(|(padding, zeros)| *padding += zeros);
+            layer.inputs[0] = kept[layer.inputs[0]].inputs[0];
         }
         if matches!(layer.kind, Kind::Add(_)) {
             // The later of two convolutions, so that the other's output waits as short as possible.

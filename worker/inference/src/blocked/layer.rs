@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Convolution(Convolution),
     /// A convolution whose only use is what follows.
     Swept(Box<Swept>),
+    /// Zeros added at the top, left, bottom and right.
+    Pad([usize; 4]),
     MaxPool(Window),
     AveragePool {
         window: Window,

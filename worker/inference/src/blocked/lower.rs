@@ -136,9 +136,11 @@ impl Maker<'_> {
             Kind::Affine(affine) => {
                 let channels = layer.shape.channels;
                 let (scale, shift): (Vec<f32>, Vec<f32>) = (0..channels).map(|channel| affine.of(channel)).unzip();
-                let (window, activation) = (Window::pointwise(), Activation::None);
-                let spec = DepthwiseSpec { input: input(0), window, weights: &scale, bias: Some(&shift), activation };
-                sweep(Channelwise::depthwise(isa, &spec)?)
+                sweep(one_tap(isa, input(0), [0; 4], &scale, &shift)?)
+            }
+            Kind::Pad(zeros) => {
+                let (ones, nothing) = (vec![1.0; layer.shape.channels], vec![0.0; layer.shape.channels]);
+                sweep(one_tap(isa, input(0), *zeros, &ones, &nothing)?)
             }
             Kind::Add(activation) => {
                 let mut from = [range(0), range(1)];
@@ -181,5 +183,18 @@ impl Maker<'_> {
 fn depthwise(isa: Isa, input: Shape, convolution: &layer::Convolution) -> Result<Channelwise, Unsupported> {
     let layer::Convolution { window, weights, bias, activation, .. } = convolution;
     let spec = DepthwiseSpec { input, window: *window, weights, bias: Some(bias.as_slice()), activation: *activation };
+    Channelwise::depthwise(isa, &spec)
+}
+
+/// `scale` · x + `shift` of each channel, and `shift` around the image.
+fn one_tap(
+    isa: Isa,
+    input: Shape,
+    padding: [usize; 4],
+    scale: &[f32],
+    shift: &[f32],
+) -> Result<Channelwise, Unsupported> {
+    let window = Window { padding, ..Window::pointwise() };
+    let spec = DepthwiseSpec { input, window, weights: scale, bias: Some(shift), activation: Activation::None };
     Channelwise::depthwise(isa, &spec)
 }

@@ -1,7 +1,7 @@
 //! Networks of random layers, for tests.
 
 use tract_onnx::tract_core::internal::*;
-use tract_onnx::tract_core::ops::array::{Slice, TypedConcat};
+use tract_onnx::tract_core::ops::array::{Pad, PadMode, Slice, TypedConcat};
 use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::nn::{DataFormat, Reduce, Reducer, sigmoid};
@@ -63,7 +63,7 @@ impl Network {
     }
 
     pub(super) fn grow(&mut self) {
-        match self.below(14) {
+        match self.below(15) {
             0..3 => self.convolution(1),
             3 => self.convolution(2),
             4 | 5 => self.depthwise(),
@@ -74,6 +74,7 @@ impl Network {
             10 => self.concatenation(),
             11 => self.shuffle(),
             12 => self.normalisation(),
+            13 => self.pad(),
             _ => self.squeeze_excite(),
         }
         if self.below(9) == 0 {
@@ -219,6 +220,17 @@ impl Network {
         let scaled = self.wire(math::mul(), &[scale, self.last()]);
         let value = self.wire(math::sub(), &[scaled, shift]);
         self.push(value);
+    }
+
+    fn pad(&mut self) {
+        let mut pads = vec![(0, 0), (0, 0)];
+        pads.extend((0..2).map(|_| (self.below(3), self.below(3))));
+        let mode = PadMode::Constant(Arc::new(tensor0(0.0f32)));
+        let value = self.wire(Pad { pads, mode }, &[self.last()]);
+        self.push(value);
+        if self.below(2) == 0 {
+            self.convolution(1);
+        }
     }
 
     fn mean(&mut self) -> OutletId {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kernels::{Activation, Shape, Window};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::DimLike;
-use tract_onnx::tract_core::ops::array::{Slice, StridedSlice, TypedConcat};
+use tract_onnx::tract_core::ops::array::{Pad, PadMode, Slice, StridedSlice, TypedConcat};
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool};
@@ -47,6 +47,8 @@ impl Reader {
             self.convolution(model, node, op)
         } else if let Some(op) = node.op_as::<EinSum>() {
             self.product(model, node, op)
+        } else if let Some(op) = node.op_as::<Pad>() {
+            self.pad(model, node, op)
         } else if let Some(op) = node.op_as::<MaxPool>() {
             self.max_pool(model, node, op)
         } else if let Some(op) = node.op_as::<SumPool>() {
@@ -168,6 +170,20 @@ impl Reader {
         let (weights, bias, activation) = (Arc::new(weights), vec![0.0; outputs], Activation::None);
         let kind = Kind::Convolution(Convolution { outputs, groups: 1, window, weights, bias, activation });
         Some(self.push(kind, vec![image], Shape::new(outputs, 1, 1)))
+    }
+
+    fn pad(&mut self, model: &TypedModel, node: &TypedNode, op: &Pad) -> Option<Id> {
+        let image = self.image(model, node)?;
+        let shape = self.shape(image);
+        let [(0, 0), (0, 0), (top, bottom), (left, right)] = *op.pads.as_slice() else {
+            return None;
+        };
+        let PadMode::Constant(value) = &op.mode else {
+            return None;
+        };
+        let (height, width) = (shape.height + top + bottom, shape.width + left + right);
+        let zeros = value.cast_to_scalar::<f32>().ok()? == 0.0;
+        zeros.then(|| self.push(Kind::Pad([top, left, bottom, right]), vec![image], Shape { height, width, ..shape }))
     }
 
     fn max_pool(&mut self, model: &TypedModel, node: &TypedNode, op: &MaxPool) -> Option<Id> {
