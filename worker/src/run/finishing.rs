@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use batch::{BatchId, Progress, Session, StoredBatch, Summary};
+use batch::{BatchId, Progress, Session, State, StoredBatch, Summary};
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
@@ -77,6 +77,12 @@ impl Handler {
     }
 
     async fn finish(&self, batch: &Arc<StoredBatch>) -> Result<(), WorkError> {
+        // Finished by another, or cancelled a moment ago: it stays as it is.
+        if batch.state().await? != State::Open {
+            batch.close_marker().await?;
+            self.finishing.forget(batch).await;
+            return Ok(());
+        }
         let finisher = batch.finisher();
         if let Progress::Complete(summary) = finisher.gather().await? {
             let thumbnails = self.thumbnails(batch, &summary).await?;
