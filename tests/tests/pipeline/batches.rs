@@ -1,0 +1,136 @@
+//! What people do with batches while others work on them: enqueue twice, retry, cancel, delete, revive dead letters.
+
+use std::time::{Duration, Instant};
+
+use batch::{Manifest, Part};
+use queue::{AmqpUrl, Broker, Consumer, ConsumerOptions, Topology};
+use tests::rabbitmq;
+
+use crate::scene::{LIMIT, Scene, ended, png, text};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn producers_with_different_listings_make_one_batch() {
+    let node = rabbitmq::shared().await;
+    let scene = Scene::start(node.url()).await;
+    scene.put_images(24);
+    for round in 0..3 {
+        let batch = format!("raced-{round}");
+        let args = ["enqueue", "s3://photos/", "--batch", &batch, "--task-size", "8"];
+        let growing = async {
+            for at in 0..30 {
+                scene.s3.put("photos", &format!("{round}-{at}.png"), png(at));
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let (first, second, third, ()) =
+            tokio::join!(scene.produce(&args), scene.produce(&args), scene.produce(&args), growing);
+        let images =
+            |said: &str| said.split(" published").next().map(|said| said.rsplit_once(", ").unwrap().0.to_owned());
+        assert_eq!([images(&second), images(&third)], [images(&first), images(&first)]);
+        let manifest = scene.s3.objects("results")[&format!("store/batches/{batch}/manifest.json")].clone();
+        let count = Manifest::decode(&manifest).unwrap().image_count();
+        assert!(first.contains(&format!(": {count} images in")), "{count} images: {first}");
+        assert_eq!(ended(scene.worker(&batch)).await, Some(0));
+        scene.verify(&batch).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_does_the_chosen_images_again_and_no_other() {
+    let node = rabbitmq::shared().await;
+    let scene = Scene::start(node.url()).await;
+    scene.put_images(24);
+    scene.s3.put("photos", "00003.png", "no image");
+    scene.enqueue("first").await;
+    let swap = |at: u32, seed| scene.s3.put("photos", &format!("{at:05}.png"), png(seed));
+    swap(5, 99);
+    assert_eq!(ended(scene.worker("first")).await, Some(0));
+    scene.verify("first").await;
+    assert_eq!(errors(&scene, "first"), ["00003.png unsupported", "00005.png changed"]);
+    // The image that had changed is back; another one would fail now if anybody looked at it.
+    swap(5, 5);
+    swap(7, 99);
+    let said = scene.produce(&["retry", "first", "--code", "changed", "--as", "second"]).await;
+    assert!(said.contains("1 image to do again in 1 task") && said.contains("2 taken over"), "{said}");
+    let refused = scene.try_produce(&["delete", "first", "--yes"]).await;
+    assert_eq!(refused.status.code(), Some(64), "an unfinished retry still takes rows from it");
+    assert_eq!(ended(scene.worker("second")).await, Some(0));
+    scene.verify("second").await;
+    assert_eq!(errors(&scene, "second"), ["00003.png unsupported"]);
+    assert_eq!(scene.try_produce(&["retry", "second", "--code", "timeout"]).await.status.code(), Some(64));
+    scene.produce(&["delete", "first", "--yes"]).await;
+    scene.verify("second").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_drop_a_cancelled_batch_and_a_deleted_id_stays_refused() {
+    let node = rabbitmq::shared().await;
+    let scene = Scene::start(node.url()).await;
+    scene.put_images(400);
+    scene.enqueue("given-up").await;
+    let worker = scene.worker("given-up");
+    let started = Instant::now();
+    while scene.parts("given-up").is_empty() {
+        assert!(started.elapsed() < LIMIT, "no part came");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    scene.produce(&["cancel", "given-up"]).await;
+    assert_eq!(ended(worker).await, Some(64));
+    let status: serde_json::Value =
+        serde_json::from_str(&scene.produce(&["status", "given-up", "--format", "json"]).await).unwrap();
+    let done = status["images"]["done"].as_u64().unwrap();
+    assert_eq!((status["state"].as_str(), status["images"]["total"].as_u64()), (Some("cancelled"), Some(400)));
+    assert_eq!(scene.produce(&["results", "given-up"]).await.lines().count() as u64, done);
+    let verified = scene.try_produce(&["verify", "given-up"]).await;
+    assert_eq!(verified.status.code(), Some(1));
+    assert!(text(&verified.stdout).contains(&format!("{} missing, 0 duplicate", 400 - done)));
+    scene.produce(&["delete", "given-up", "--yes"]).await;
+    let left: Vec<_> = scene.s3.objects("results").into_keys().collect();
+    assert_eq!(left, ["store/batches/given-up/manifest.json"]);
+    for args in [&["enqueue", "s3://photos/", "--batch", "given-up"][..], &["status", "given-up"]] {
+        assert_eq!(scene.try_produce(args).await.status.code(), Some(64), "{args:?}");
+    }
+    assert_eq!(ended(scene.worker("given-up")).await, Some(64));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_published_again_for_isolated_work() {
+    let node = rabbitmq::shared().await;
+    let scene = Scene::start(node.url()).await;
+    scene.put_images(24);
+    scene.enqueue("dead").await;
+    let broker = Broker::new(node.url().parse::<AmqpUrl>().unwrap(), "undertaker");
+    let topology = Topology::new(&scene.queue).unwrap();
+    let options = ConsumerOptions { prefetch: 1, ..ConsumerOptions::default() };
+    let mut consumer = Consumer::start(&broker, &topology, options);
+    for _ in 0..2 {
+        let delivery = tokio::time::timeout(LIMIT, consumer.next()).await.unwrap().unwrap();
+        delivery.reject().await;
+    }
+    consumer.stop(Duration::from_secs(5)).await;
+    let waiting = async || {
+        let status = scene.produce(&["status", "dead", "--format", "json"]).await;
+        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+        (status["queue"]["waiting"].as_u64(), status["queue"]["dead_letters"].as_u64())
+    };
+    let started = Instant::now();
+    while waiting().await != (Some(1), Some(2)) {
+        assert!(started.elapsed() < LIMIT, "the rejected messages are no dead letters");
+    }
+    // The queue holds a message, so nothing but the dead letters is published.
+    scene.produce(&["reconcile", "--open"]).await;
+    let started = Instant::now();
+    while waiting().await != (Some(3), Some(0)) {
+        assert!(started.elapsed() < LIMIT, "the dead letters were not revived");
+    }
+    assert_eq!(ended(scene.worker("dead")).await, Some(0));
+    scene.verify("dead").await;
+}
+
+/// The images of a batch that failed, with their codes.
+fn errors(scene: &Scene, batch: &str) -> Vec<String> {
+    let parts = scene.parts(batch);
+    let rows = parts.values().flat_map(|part| Part::decode(part).unwrap().rows);
+    let name = |uri: &str| uri.rsplit_once('/').unwrap().1.to_owned();
+    rows.filter_map(|row| Some(format!("{} {}", name(&row.image), row.error?.code))).collect()
+}
