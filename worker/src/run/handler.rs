@@ -4,13 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use batch::{BatchId, ParentRows, Part, StoredBatch};
+use batch::{BatchId, ParentRows, Part, StoredBatch, set_aside};
 use jiff::Timestamp;
 use queue::{Delivery, TaskMessage};
 use store::Store;
 use tokio::sync::Mutex;
 
-use super::aside::set_aside;
 use super::batches::{Batches, Known};
 use super::engines::Engines;
 use super::finishing::Finishing;

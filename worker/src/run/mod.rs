@@ -1,7 +1,6 @@
 //! `worker run`: takes tasks from the queue, and from the manifests where the queue forgot them, until it is told to stop
 //! or what it waits for is finished.
 
-mod aside;
 mod batches;
 mod engines;
 mod finishing;
