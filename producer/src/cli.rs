@@ -91,7 +91,7 @@ pub struct EnqueueArgs {
     #[arg(long, value_name = "QUEUE", env = "PIXELMILL_QUEUE", default_value = "images")]
     pub queue: QueueName,
     /// Hosts that https:// images may come from (the workers need the same flag)
-    #[arg(long = "allow-http-host", value_name = "HOST")]
+    #[arg(long = "allow-http-host", value_name = "HOST", env = "PIXELMILL_ALLOW_HTTP_HOST", value_delimiter = ',')]
     pub http_hosts: Vec<String>,
     /// Show what would be done, and do nothing
     #[arg(long)]
