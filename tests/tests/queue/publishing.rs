@@ -1,7 +1,7 @@
 //! Publishing: what counts as published is on the queue.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::stream;
 use queue::{Publisher, PublisherOptions, QueueError};
@@ -39,9 +39,7 @@ async fn sixteen_thousand_messages_are_confirmed_one_by_one() {
     const COUNT: u64 = 16_000;
     let node = rabbitmq::shared().await;
     let mut scene = Scene::new(&node).await;
-    let start = Instant::now();
     scene.publish(COUNT).await;
-    println!("{COUNT} messages published in {:.1} s", start.elapsed().as_secs_f64());
     scene.until_ready(COUNT as u32).await;
     assert_eq!(scene.admin.purge().await, Ok(COUNT as u32));
 }
