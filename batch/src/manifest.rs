@@ -245,4 +245,33 @@ pub(crate) mod tests {
         other.settings.top_k = 1;
         assert!(stored.same_request(&other).unwrap_err().contains("settings"));
     }
+
+    #[test]
+    fn no_damage_makes_a_manifest_that_leads_outside_itself() {
+        let good = manifest(130, 64).encode().unwrap();
+        // A fixed generator (xorshift), so that a failure comes again.
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as usize % below
+        };
+        for _ in 0..20_000 {
+            let mut damaged = good.clone();
+            for _ in 0..1 + random(3) {
+                let at = random(damaged.len());
+                match random(3) {
+                    0 => damaged[at] = random(256) as u8,
+                    1 => damaged.truncate(at.max(1)),
+                    _ => damaged.insert(at, b"0123456789-eE{}[]\",:"[random(20)]),
+                }
+            }
+            if let Ok(manifest) = Manifest::decode(&damaged) {
+                let last = manifest.task_count().saturating_sub(1);
+                let images = manifest.task_images(last);
+                assert!(images.start <= images.end && images.end == manifest.image_count());
+            }
+        }
+    }
 }
