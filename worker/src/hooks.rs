@@ -1,5 +1,4 @@
-//! Test-only, compiled with the feature `test-hooks`: files that do to an engine what hostile images do to a decoder, and
-//! steps at which a worker ends like one that lost its power.
+//! Test-only, compiled with the feature `test-hooks`: files that do to an engine what hostile images do to a decoder.
 
 /// Obeys `PIXELMILL-TEST:<what>` at the start of a file: `abort`, `hang`, `allocate`, `panic`, `exit`.
 pub fn obey(file: &[u8]) {
@@ -20,12 +19,5 @@ pub fn obey(file: &[u8]) {
         panic!("ordered to");
     } else if order.starts_with(b"exit") {
         std::process::exit(3);
-    }
-}
-
-/// Aborts at the step that `PIXELMILL_FAILPOINT` names.
-pub fn failpoint(step: &str) {
-    if std::env::var("PIXELMILL_FAILPOINT").is_ok_and(|wanted| wanted == step) {
-        std::process::abort();
     }
 }

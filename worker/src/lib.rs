@@ -5,6 +5,7 @@ mod classify;
 mod cli;
 mod engine;
 mod exit;
+mod failpoint;
 #[cfg(feature = "test-hooks")]
 mod hooks;
 mod logging;

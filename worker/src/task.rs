@@ -6,6 +6,7 @@ use store::source::{Code, FetchError, Sources};
 use tokio::sync::Semaphore;
 
 use crate::engine::{Engine, EngineError};
+use crate::failpoint::{self, Step};
 
 /// Images fetched before an engine thread is free for them, per thread: enough to hide the latency of a store.
 const FETCHED_AHEAD: usize = 4;
@@ -68,7 +69,7 @@ impl TaskWorker {
         Ok(Part { rows: try_join_all(rows).await? })
     }
 
-    /// The part of a task that ended a worker before: image by image, each alone in a process of its own. Outcomes are
+    /// The part of a task that ended a worker before: image by image, in a process apart. Outcomes are
     /// noted in the store, so that whoever goes on after another end begins where this one stopped.
     pub async fn isolated_part(
         &self,
@@ -94,6 +95,7 @@ impl TaskWorker {
             };
             rows.push(outcome.into_row(image, &self.settings.model.id));
         }
+        self.engine.no_next().await;
         Ok(Part { rows })
     }
 
@@ -113,8 +115,13 @@ impl TaskWorker {
     async fn outcome(&self, image: &ImageRef, isolated: bool) -> Result<Outcome, TaskError> {
         let _permit = self.under_way.acquire().await;
         match self.fetch(image).await {
-            Ok(file) if isolated => Ok(self.engine.judge(&file).await?),
-            Ok(file) => Ok(self.engine.classify(file).await?),
+            Ok(file) => {
+                failpoint::pass(Step::AfterFetch);
+                let judged =
+                    if isolated { self.engine.judge_next(&file).await } else { self.engine.classify(file).await };
+                failpoint::pass(Step::AfterInfer);
+                Ok(judged?)
+            }
             Err(error) if error.is_transient() && self.transient == Transient::HandBack => {
                 Err(TaskError::Fetch(format!("{}: {error}", image.uri)))
             }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use batch::{ErrorCode, Outcome};
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::process::{Death, EngineProcess, StartError, death, end};
+use super::process::{Death, EngineProcess, death, end};
 use super::protocol::{EngineConfig, Reply, Request};
 use super::supervisor::EngineError;
 
@@ -16,7 +16,8 @@ use super::supervisor::EngineError;
 pub struct Isolation {
     config: EngineConfig,
     image_timeout: Duration,
-    one_at_a_time: Semaphore,
+    /// Held by the trial of the moment. Between two images of a task, the process that classified the one before.
+    trial: Mutex<Option<EngineProcess>>,
 }
 
 /// What one trial showed.
@@ -36,13 +37,45 @@ impl Isolation {
     pub fn new(config: &EngineConfig) -> Self {
         let image_timeout = Duration::from_secs(u64::from(config.settings.image_timeout_s));
         let config = EngineConfig { threads: 1, check_golden: false, ..config.clone() };
-        Self { config, image_timeout, one_at_a_time: Semaphore::new(1) }
+        Self { config, image_timeout, trial: Mutex::default() }
     }
 
     /// The outcome of `image`. An error row (`crashed`, `timeout`) is given only if two trials died or hung. After a
     /// hang the two trials run side by side, so that a hopeless image costs two time limits in all and not three.
     pub async fn judge(&self, image: &Bytes, after_hang: bool) -> Result<Outcome, EngineError> {
-        let _permit = self.one_at_a_time.acquire().await;
+        let mut held = self.trial.lock().await;
+        if let Some(mut waiting) = held.take() {
+            end(&mut waiting.child).await;
+        }
+        self.judge_fresh(image, after_hang).await
+    }
+
+    /// As [`judge`](Self::judge), for one image after the other: what harms nobody is classified by the process that
+    /// classified the one before. What ends that process is judged in fresh ones: nothing else proves anything.
+    pub async fn judge_next(&self, image: &Bytes) -> Result<Outcome, EngineError> {
+        let mut held = self.trial.lock().await;
+        let mut engine = match held.take() {
+            Some(engine) => engine,
+            None => self.start(self.config.memory_limit).await?,
+        };
+        match self.ask(&mut engine, image).await {
+            Trial::Done(outcome) => {
+                *held = Some(engine);
+                Ok(outcome)
+            }
+            Trial::Hung => self.judge_fresh(image, true).await,
+            Trial::Crashed | Trial::Interrupted => self.judge_fresh(image, false).await,
+        }
+    }
+
+    /// Ends the process that waits for the next image, if there is one.
+    pub async fn no_next(&self) {
+        if let Some(mut engine) = self.trial.lock().await.take() {
+            end(&mut engine.child).await;
+        }
+    }
+
+    async fn judge_fresh(&self, image: &Bytes, after_hang: bool) -> Result<Outcome, EngineError> {
         if after_hang {
             let half = self.config.memory_limit.map(|limit| limit / 2);
             let (first, second) = tokio::join!(self.certain_trial(image, half), self.certain_trial(image, half));
@@ -81,12 +114,19 @@ impl Isolation {
     }
 
     async fn trial(&self, image: &Bytes, memory_limit: Option<u64>) -> Result<Trial, EngineError> {
+        let mut engine = self.start(memory_limit).await?;
+        let trial = self.ask(&mut engine, image).await;
+        end(&mut engine.child).await;
+        Ok(trial)
+    }
+
+    async fn start(&self, memory_limit: Option<u64>) -> Result<EngineProcess, EngineError> {
         let config = EngineConfig { memory_limit, ..self.config.clone() };
-        let mut engine = match EngineProcess::start(&config).await {
-            Ok(engine) => engine,
-            Err(StartError::Refused(reason)) => return Err(EngineError::Model(reason)),
-            Err(StartError::Failed(error)) => return Err(EngineError::Start(error.to_string())),
-        };
+        Ok(EngineProcess::start(&config).await?)
+    }
+
+    /// Has one image classified. The process has ended unless the trial is [`Trial::Done`].
+    async fn ask(&self, engine: &mut EngineProcess, image: &Bytes) -> Trial {
         let talk = async {
             Request::Classify { id: 0, image: image.clone() }.write(&mut engine.stdin).await.ok()?;
             loop {
@@ -97,17 +137,14 @@ impl Isolation {
             }
         };
         match timeout(self.image_timeout, talk).await {
-            Ok(Some(outcome)) => {
-                end(&mut engine.child).await;
-                Ok(Trial::Done(outcome))
-            }
+            Ok(Some(outcome)) => Trial::Done(outcome),
             Ok(None) => match death(&mut engine.child).await {
-                Death::Asked => Ok(Trial::Interrupted),
-                Death::Crashed { .. } => Ok(Trial::Crashed),
+                Death::Asked => Trial::Interrupted,
+                Death::Crashed { .. } => Trial::Crashed,
             },
             Err(_) => {
                 end(&mut engine.child).await;
-                Ok(Trial::Hung)
+                Trial::Hung
             }
         }
     }

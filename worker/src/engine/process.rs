@@ -21,6 +21,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A running engine whose model is loaded.
+#[derive(Debug)]
 pub(super) struct EngineProcess {
     pub(super) child: Child,
     pub(super) stdin: ChildStdin,

@@ -91,9 +91,14 @@ impl Engine {
         outcome.await.map_err(|_| EngineError::Ended)?
     }
 
-    /// Classifies one image alone in a process of its own.
-    pub async fn judge(&self, image: &Bytes) -> Result<Outcome, EngineError> {
-        self.isolation.judge(image, false).await
+    /// Classifies one image at a time in a process apart; see [`Isolation::judge_next`].
+    pub async fn judge_next(&self, image: &Bytes) -> Result<Outcome, EngineError> {
+        self.isolation.judge_next(image).await
+    }
+
+    /// After the last of [`judge_next`](Self::judge_next).
+    pub async fn no_next(&self) {
+        self.isolation.no_next().await;
     }
 
     /// A small JPEG of an image, or nothing if there is none to be had.

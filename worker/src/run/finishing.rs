@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::handler::{Handler, WorkError};
+use crate::failpoint::{self, Step};
 use crate::machine;
 
 /// What is remembered of the batches that this worker has touched.
@@ -83,11 +84,14 @@ impl Handler {
             self.finishing.forget(batch).await;
             return Ok(());
         }
+        failpoint::pass(Step::BeforeGather);
         let finisher = batch.finisher();
         if let Progress::Complete(summary) = finisher.gather().await? {
+            failpoint::pass(Step::AfterGather);
             let thumbnails = self.thumbnails(batch, &summary).await?;
             batch.note(&self.session(self.finishing.images(batch).await)).await?;
             finisher.publish(*summary, &thumbnails).await?;
+            failpoint::pass(Step::AfterSuccess);
             batch.close_marker().await?;
             tracing::info!(batch = %batch.manifest.batch, "finished");
             self.finishing.forget(batch).await;

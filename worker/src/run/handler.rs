@@ -15,6 +15,7 @@ use super::engines::Engines;
 use super::finishing::Finishing;
 use crate::engine::EngineError;
 use crate::exit::Failure;
+use crate::failpoint::{self, Step};
 use crate::task::{TaskError, TaskWorker};
 
 /// From this return on, the images of a task are worked on one by one, each in a process of its own.
@@ -137,9 +138,9 @@ impl Handler {
             Err(TaskError::Fetch(reason)) => return Err(WorkError::NotNow(reason)),
             Err(TaskError::Batch(error)) => return Err(error.into()),
         };
-        failpoint("before-store");
+        failpoint::pass(Step::BeforeStore);
         batch.store_part(task, &part).await?;
-        failpoint("after-store");
+        failpoint::pass(Step::AfterStore);
         tracing::info!(batch = %batch.manifest.batch, task, images = count, ?mode, "part stored");
         self.finishing.count(batch, count as u64).await;
         Ok(())
@@ -177,12 +178,4 @@ impl<E: Into<Failure>> From<E> for WorkError {
     fn from(error: E) -> Self {
         Self::Fatal(error.into())
     }
-}
-
-/// Ends the process at a named step, where a test asked for it.
-pub(super) fn failpoint(step: &str) {
-    #[cfg(feature = "test-hooks")]
-    crate::hooks::failpoint(step);
-    #[cfg(not(feature = "test-hooks"))]
-    let _ = step;
 }

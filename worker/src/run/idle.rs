@@ -29,10 +29,11 @@ struct Look {
 pub(super) async fn search(handler: Arc<Handler>, status: ConsumerStatus) -> Result<(), Failure> {
     let mut search = Search { handler, status, looks: HashMap::new(), taken: HashMap::new() };
     search.touch_marked().await.or_else(passing)?;
+    // At once, too: what restarted workers find complete must not wait for one that lives longer.
     loop {
-        tokio::time::sleep(jittered(TICK)).await;
         search.handler.finish_touched().await.or_else(passing)?;
         search.look().await.or_else(passing)?;
+        tokio::time::sleep(jittered(TICK)).await;
     }
 }
 
