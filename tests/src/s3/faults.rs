@@ -38,6 +38,23 @@ pub struct Plan {
     pub only: String,
 }
 
+impl Plan {
+    /// One request in ten goes wrong in one way or another, half of these by 503 SlowDown; and bodies come slowly.
+    pub fn bad_weather() -> Plan {
+        Plan {
+            slow_down: 0.05,
+            reset_before: 0.01,
+            reset_after: 0.01,
+            error_after: 0.01,
+            conflict: 0.02,
+            cut: 0.02,
+            cut_after: 500,
+            slow_body: Some(Duration::from_millis(5)),
+            ..Plan::default()
+        }
+    }
+}
+
 /// The plan of one server; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Faults(Arc<Mutex<State>>);

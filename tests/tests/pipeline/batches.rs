@@ -6,7 +6,7 @@ use batch::{Manifest, Part};
 use queue::{AmqpUrl, Broker, Consumer, ConsumerOptions, Topology};
 use tests::rabbitmq;
 
-use crate::scene::{LIMIT, Scene, ended, png, text};
+use tests::scene::{LIMIT, Scene, ended, png, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn producers_with_different_listings_make_one_batch() {
@@ -69,11 +69,7 @@ async fn workers_drop_a_cancelled_batch_and_a_deleted_id_stays_refused() {
     scene.put_images(400);
     scene.enqueue("given-up").await;
     let worker = scene.worker("given-up");
-    let started = Instant::now();
-    while scene.parts("given-up").is_empty() {
-        assert!(started.elapsed() < LIMIT, "no part came");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    scene.until_parts("given-up", 1).await;
     scene.produce(&["cancel", "given-up"]).await;
     assert_eq!(ended(worker).await, Some(64));
     let status: serde_json::Value =

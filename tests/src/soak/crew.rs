@@ -1,0 +1,49 @@
+//! The workers of a soak: killed, stopped, and replaced.
+
+use std::process::Child;
+
+use crate::scene::{Scene, terminate};
+
+/// Exit code of a worker that could not reach its store for long: a Job starts another.
+const UNAVAILABLE: i32 = 75;
+
+/// Workers that run until they are told to stop.
+pub(super) struct Crew(Vec<Child>);
+
+impl Crew {
+    pub(super) fn start(scene: &Scene, count: usize) -> Crew {
+        Crew((0..count).map(|_| scene.endless_worker()).collect())
+    }
+
+    /// Replaces those that ended by themselves, as a Job would.
+    pub(super) fn replace_ended(&mut self, scene: &Scene) {
+        for worker in &mut self.0 {
+            if let Some(status) = worker.try_wait().expect("a child") {
+                assert_eq!(status.code(), Some(UNAVAILABLE), "a worker ended with {status}");
+                *worker = scene.endless_worker();
+            }
+        }
+    }
+
+    pub(super) fn kill(&mut self, at: usize, scene: &Scene) {
+        self.0[at].kill().expect("a child");
+        self.0[at].wait().expect("a child");
+        self.0[at] = scene.endless_worker();
+    }
+
+    pub(super) async fn stop_one(&mut self, at: usize, scene: &Scene) {
+        let worker = std::mem::replace(&mut self.0[at], scene.endless_worker());
+        let code = terminate(worker).await;
+        assert!([Some(143), Some(UNAVAILABLE)].contains(&code), "a worker that was to stop ended with {code:?}");
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    pub(super) async fn stop(self) {
+        for worker in self.0 {
+            assert_eq!(terminate(worker).await, Some(143));
+        }
+    }
+}
