@@ -54,6 +54,9 @@ pub struct SetupArgs {
     /// The queue to declare
     #[arg(long, value_name = "QUEUE", env = "PIXELMILL_QUEUE", default_value = "images")]
     pub queue: QueueName,
+    /// Make this bucket first if it is not there (repeat, or separate by commas); for an S3 server of your own
+    #[arg(long = "create-bucket", value_name = "BUCKET", value_delimiter = ',')]
+    pub buckets: Vec<String>,
     /// Where batches live.
     #[command(flatten)]
     pub store: StoreArgs,

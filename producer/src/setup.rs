@@ -1,6 +1,8 @@
-//! `producer setup`: the queue is declared, and the store is tried.
+//! `producer setup`: buckets are made where asked, the queue is declared, and the store is tried.
 
 use std::io::{self, Write};
+
+use store::Created;
 
 use crate::cli::SetupArgs;
 use crate::exit::Failure;
@@ -8,6 +10,10 @@ use crate::places::Queue;
 
 /// Tries the store, then declares the queue and its dead letters. Changes nothing that is right already.
 pub async fn run(args: &SetupArgs) -> Result<(), Failure> {
+    for bucket in &args.buckets {
+        let made = store::create_bucket(bucket, &args.store.options()).await?;
+        writeln!(io::stdout(), "bucket {bucket}: {}", if made == Created::Now { "made" } else { "there already" })?;
+    }
     let store = args.store.open().await?;
     store.probe().await?;
     writeln!(io::stdout(), "store {store}: can be written, creates only what is absent")?;

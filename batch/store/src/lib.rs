@@ -22,5 +22,6 @@ pub use key::Key;
 pub use listing::Listing;
 pub use options::{Credentials, Options};
 pub use reader::Reader;
+pub use s3::create_bucket;
 pub use store::{Created, Meta, Store};
 pub use writer::Writer;

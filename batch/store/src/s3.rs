@@ -28,6 +28,15 @@ pub(crate) use fault::chain;
 pub(crate) use list::{FOLDERS, Span};
 pub(crate) use upload::S3Writer;
 
+/// Makes a bucket if it is not there: for a server of one's own. On AWS, buckets are better made where their permissions and
+/// lifecycle are.
+///
+/// # Errors
+/// As a store in it would give.
+pub async fn create_bucket(name: &str, options: &Options) -> Result<Created, StoreError> {
+    S3Store::open(name, options).await?.bucket.make().await
+}
+
 /// A prefix in a bucket that holds a store. Made by [`Store::open`](crate::Store::open).
 #[derive(Clone)]
 pub struct S3Store {

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use aws_sdk_s3::operation::create_bucket::CreateBucketError;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::CreateBucketConfiguration;
 use bytes::Bytes;
 use retry::{Failure, Policy, retry};
 
@@ -11,7 +13,7 @@ use super::client::Client;
 use super::fault::{Fault, Kind};
 use crate::error::StoreError;
 use crate::options::Options;
-use crate::store::Meta;
+use crate::store::{Created, Meta};
 
 pub(crate) struct Bucket {
     pub(super) client: Client,
@@ -55,6 +57,38 @@ impl Bucket {
         })
         .await
         .map_err(Failure::into_inner)
+    }
+
+    /// Makes the bucket itself, if it is not there.
+    pub(crate) async fn make(&self) -> Result<Created, StoreError> {
+        self.retried("", |_| async {
+            if self.client.head_bucket().bucket(&self.name).send().await.is_ok() {
+                return Ok(Created::Before);
+            }
+            match self
+                .client
+                .create_bucket()
+                .bucket(&self.name)
+                .set_create_bucket_configuration(self.region())
+                .send()
+                .await
+            {
+                Ok(_) => Ok(Created::Now),
+                Err(error)
+                    if error.as_service_error().is_some_and(CreateBucketError::is_bucket_already_owned_by_you) =>
+                {
+                    Ok(Created::Before)
+                }
+                Err(error) => Err(Fault::of(error)),
+            }
+        })
+        .await
+    }
+
+    /// Every region but the first wants to be named.
+    fn region(&self) -> Option<CreateBucketConfiguration> {
+        let region = self.client.config().region().filter(|region| region.as_ref() != "us-east-1")?;
+        Some(CreateBucketConfiguration::builder().location_constraint(region.as_ref().into()).build())
     }
 
     pub(crate) async fn head(&self, name: &str) -> Result<Option<Found>, StoreError> {

@@ -1,6 +1,6 @@
 //! The suite that every store passes, here on S3: in memory, under faults, and on a real server if one is named.
 
-use store::{Options, Store, StoreError, conformance};
+use store::{Created, Options, Store, StoreError, conformance, create_bucket};
 
 use super::{BUCKET, Pair};
 use crate::s3::{Plan, S3Server};
@@ -19,6 +19,25 @@ async fn a_prefix_is_not_needed() {
     server.create_bucket(BUCKET);
     let store = Store::open_with("s3://results", &server.options()).await.expect("opened");
     conformance::check(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn buckets_are_made_where_there_are_none() {
+    let server = S3Server::start().await.expect("a port is free");
+    assert_eq!(create_bucket("photos", &server.options()).await.expect("made"), Created::Now);
+    assert_eq!(create_bucket("photos", &server.options()).await.expect("there"), Created::Before);
+    let refused = create_bucket("no bucket", &server.options()).await.expect_err("no name");
+    assert!(matches!(refused, StoreError::Config { .. }), "{refused}");
+
+    server.faults().seed(1);
+    server.faults().set(|plan| (plan.slow_down, plan.reset_after) = (0.2, 0.2));
+    for at in 0..10 {
+        let name = format!("bucket-{at}");
+        create_bucket(&name, &server.options()).await.expect("made although answers were lost");
+        let store = Store::open_with(&format!("s3://{name}"), &server.options()).await.expect("opened");
+        store.probe().await.expect("it can hold a store");
+    }
+    assert!(server.faults().injected() > 0);
 }
 
 /// The whole suite, the 200 concurrent creates among it, while one request in twenty is throttled and others are lost
