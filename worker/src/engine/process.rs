@@ -12,6 +12,8 @@ use tokio::time::timeout;
 
 use super::protocol::{EngineConfig, Reply, Request};
 
+/// The name by which an engine is called.
+const PROGRAM: &str = "worker";
 /// The hidden command that makes a process an engine.
 pub const ENGINE_COMMAND: &str = "engine";
 
@@ -53,6 +55,8 @@ impl EngineProcess {
     /// Starts an engine and waits until its model is loaded.
     pub(super) async fn start(config: &EngineConfig) -> Result<Self, StartError> {
         let mut child = Command::new(program()?)
+            // The file may hold other programs too, which it tells by this name.
+            .arg0(PROGRAM)
             .arg(ENGINE_COMMAND)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
