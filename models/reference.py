@@ -24,12 +24,12 @@ def preprocess(image, spec):
     size = (spec["width"], spec["height"])
     filter = FILTERS[spec["filter"]]
     if spec["resize"] == "stretch":
-        image = image.resize(size, filter)
+        image = resize(image, size, filter)
     elif spec["resize"] == "letterbox":
         image = letterbox(image, size, filter, spec.get("fill", [0, 0, 0]))
     else:
         ratio = spec.get("resize_to", max(size)) / min(image.size)
-        image = image.resize((round(image.width * ratio), round(image.height * ratio)), filter)
+        image = resize(image, (round(image.width * ratio), round(image.height * ratio)), filter)
         left, top = (image.width - size[0]) // 2, (image.height - size[1]) // 2
         image = image.crop((left, top, left + size[0], top + size[1]))
     pixels = np.asarray(image, np.float32).reshape(size[1], size[0], -1)
@@ -41,10 +41,21 @@ def preprocess(image, spec):
     return np.ascontiguousarray(pixels[None], np.float32)
 
 
+def resize(image, size, filter):
+    """`image.resize` of Pillow 13, which resizes columns first where the height loses more than twice the pixels that
+    the width loses; older versions always start with the rows, and differ by a rounding."""
+    down = image.height - size[1]
+    if down > 0 and down > 2 * (image.width - size[0]):
+        image = image.resize((image.width, size[1]), filter)
+    else:
+        image = image.resize((size[0], image.height), filter)
+    return image.resize(size, filter)
+
+
 def letterbox(image, size, filter, fill):
     """The whole image, scaled to fit into `size` (width, height), centred on the colour `fill`."""
     ratio = min(size[0] / image.width, size[1] / image.height)
-    small = image.resize((max(1, round(image.width * ratio)), max(1, round(image.height * ratio))), filter)
+    small = resize(image, (max(1, round(image.width * ratio)), max(1, round(image.height * ratio))), filter)
     background = Image.new("RGB", size, tuple(fill)).convert(image.mode)
     background.paste(small, ((size[0] - small.width) // 2, (size[1] - small.height) // 2))
     return background

@@ -106,6 +106,11 @@ impl Taps {
         }
     }
 
+    /// How many target pixels are wanted.
+    pub fn len(&self) -> usize {
+        self.windows.len()
+    }
+
     /// For every target pixel, its first source pixel and the weights from there on; none is empty.
     pub fn windows(&self) -> impl Iterator<Item = (usize, &[i32])> {
         let mut start = 0;
