@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 use crate::error::BatchError;
 use crate::image::ImageRef;
 
+pub use table::{TableFormat, records};
+
 /// Images waiting to be taken from a listing.
 const AHEAD: usize = 1024;
 
@@ -104,7 +106,7 @@ impl Input {
             Self::Glob(pattern) => pattern.clone(),
             Self::List { text, name } => format!("{name} sha256={}", Digest::of(text.as_bytes())),
             Self::Table(path) => {
-                let digest = std::fs::File::open(path).and_then(Digest::of_reader);
+                let digest = table::open(path).and_then(Digest::of_reader);
                 let digest = digest.map_err(|error| unusable(&path.display().to_string(), &error.to_string()))?;
                 format!("{} sha256={digest}", path.display())
             }

@@ -224,7 +224,7 @@ fn fault(place: impl Into<String>, e: io::Error) -> StoreError {
             cause,
             remedy: "make the directory writable for this user, or choose another one",
         },
-        StorageFull | QuotaExceeded => StoreError::Full { place, cause },
+        StorageFull | QuotaExceeded | FileTooLarge => StoreError::Full { place, cause },
         NotADirectory | IsADirectory | AlreadyExists | InvalidFilename | Unsupported => {
             StoreError::Config { place, cause, remedy: "remove what is in the way, or choose another directory" }
         }

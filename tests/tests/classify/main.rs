@@ -2,6 +2,7 @@
 
 mod hostile;
 mod readers;
+mod refused;
 mod restart;
 mod run;
 mod usage;

@@ -85,7 +85,13 @@ fn version(found: &std::fs::Metadata) -> String {
 fn fault(path: &Path, e: io::Error) -> FetchError {
     use io::ErrorKind::*;
     let message = format!("{}: {e}", path.display());
+    // URIs are text: the listing of a folder wrote this character for what is none.
+    let not_text = e.kind() == NotFound && path.to_string_lossy().contains('\u{FFFD}');
     match e.kind() {
+        NotFound if not_text => {
+            let message = format!("{}: no such file; if its name is not UTF-8, rename it", path.display());
+            FetchError::new(Code::NotFound, message)
+        }
         NotFound | NotADirectory | InvalidFilename => FetchError::new(Code::NotFound, message),
         PermissionDenied => FetchError::new(Code::Denied, message),
         IsADirectory => FetchError::new(Code::Denied, message),
@@ -122,6 +128,13 @@ mod tests {
         assert_eq!(code(&file.join("b.jpg"), None, 5).await, Err(Code::NotFound));
         assert_eq!(code(dir.path(), None, 5).await, Err(Code::Denied));
         assert_eq!(code(Path::new("/dev/zero"), None, 5).await, Err(Code::Denied));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_no_text_is_explained() {
+        let error = fetch("/nowhere/caf\u{FFFD}.jpg".into(), None, None, 5).await.expect_err("no such file");
+        assert_eq!(error.code(), Code::NotFound);
+        assert!(error.to_string().contains("rename"), "{error}");
     }
 
     #[tokio::test]
