@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::path::PathBuf;
 
 use batch::{Part, Row, Summary};
 
@@ -10,6 +11,8 @@ use crate::cli::{ClassifyArgs, Format};
 
 /// Rows of a table on a terminal; longer ones are cut, with a hint.
 const TABLE_ROWS: usize = 200;
+/// With the rows of failed images, which are shown even then.
+const TABLE_ROWS_WITH_FAILED: usize = 400;
 
 /// Prints rows in the order of their images, whatever the order in which their parts come.
 pub(super) struct Output {
@@ -17,6 +20,8 @@ pub(super) struct Output {
     format: Format,
     min_score: f64,
     on_terminal: bool,
+    /// Where there is more to see.
+    out: Option<PathBuf>,
     waiting: BTreeMap<u64, Part>,
     next: u64,
     table: Vec<[String; 3]>,
@@ -36,6 +41,7 @@ impl Output {
             format,
             min_score: args.min_score,
             on_terminal,
+            out: args.out.clone(),
             waiting: BTreeMap::new(),
             next: 0,
             table: Vec::new(),
@@ -67,6 +73,9 @@ impl Output {
         self.flush()?;
         if self.on_terminal || io::stderr().is_terminal() {
             writeln!(io::stderr(), "{}", effort.line(&self.summary))?;
+            if let Some(out) = &self.out {
+                writeln!(io::stderr(), "report: {}", out.join("report.html").display())?;
+            }
         }
         Ok(self.summary)
     }
@@ -78,7 +87,8 @@ impl Output {
                 .and_then(|()| self.stdout.write_all(b"\n")),
             Format::Csv => write_csv(&mut self.stdout, row),
             Format::Table => {
-                if self.on_terminal && self.table.len() >= TABLE_ROWS {
+                let most = if row.label.is_some() { TABLE_ROWS } else { TABLE_ROWS_WITH_FAILED };
+                if self.on_terminal && self.table.len() >= most {
                     self.table_left_out += 1;
                 } else {
                     self.table.push(table_row(row));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use batch::Summary;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// A progress bar on stderr; nothing where stderr is no terminal.
 pub(super) struct ProgressDisplay(ProgressBar);
@@ -11,8 +11,11 @@ pub(super) struct ProgressDisplay(ProgressBar);
 impl ProgressDisplay {
     pub(super) fn new(images: u64) -> Self {
         let bar = ProgressBar::with_draw_target(Some(images), ProgressDrawTarget::stderr());
-        let template = "{bar:30} {pos}/{len} images  {per_sec}  ETA {eta}";
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let template = "{bar:30} {pos}/{len} images  {rate} images/s  ETA {eta}";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.with_key("rate", |state: &ProgressState, to: &mut dyn std::fmt::Write| {
+            let _cannot_fail = write!(to, "{:.1}", state.per_sec());
+        }));
         bar.enable_steady_tick(Duration::from_millis(200));
         Self(bar)
     }
