@@ -37,9 +37,15 @@ pub struct Left {
     pub ready: u32,
     /// Messages that came back too often.
     pub dead: u32,
+    /// Workers that take messages.
+    pub consumers: u32,
 }
 
-const EMPTY: Option<Left> = Some(Left { ready: 0, dead: 0 });
+impl Left {
+    fn is_empty(self) -> bool {
+        self.ready + self.dead == 0
+    }
+}
 
 impl Scene {
     /// An empty store and a declared queue on the broker at `amqp_url`.
@@ -193,16 +199,17 @@ impl Scene {
         let broker = Broker::new(self.amqp_url.parse::<AmqpUrl>().expect("a URL"), "tests");
         let mut admin = Admin::new(&broker, &Topology::new(&self.queue).expect("a name"));
         let ready = |depth: Result<queue::Depth, QueueError>| match depth {
-            Ok(depth) => Some(depth.ready),
-            Err(QueueError::Missing { .. }) => Some(0),
+            Ok(depth) => Some((depth.ready, depth.consumers)),
+            Err(QueueError::Missing { .. }) => Some((0, 0)),
             Err(error) => {
                 assert!(error.is_transient(), "no look at the queue: {error}");
                 None
             }
         };
-        let (ready, dead) = (ready(admin.depth().await), ready(admin.dead_depth().await));
+        let (queue, dead) = (ready(admin.depth().await), ready(admin.dead_depth().await));
         admin.close().await;
-        Some(Left { ready: ready?, dead: dead? })
+        let ((ready, consumers), (dead, _)) = (queue?, dead?);
+        Some(Left { ready, dead, consumers })
     }
 
     /// A worker empties the queue of what is left for batches that are finished, stops when it is told to, and leaves nothing
@@ -217,11 +224,12 @@ impl Scene {
             if left.is_some_and(|left| left.dead > 0) {
                 self.produce(&["reconcile", "--open"]).await;
             }
-            left == EMPTY
+            left.is_some_and(|left| left.consumers > 0 && left.is_empty())
         })
         .await;
         assert_eq!(terminate(worker).await, Some(143));
-        self.until("nothing that the worker held", async || self.left().await == EMPTY).await;
+        let empty = async || self.left().await.is_some_and(Left::is_empty);
+        self.until("a queue that is still empty", empty).await;
     }
 }
 
