@@ -1,10 +1,14 @@
 //! The flags that make a batch, the same for every program that makes one.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
+use store::Options;
 
 use crate::error::BatchError;
 use crate::input::Filter;
 use crate::manifest::{ModelRef, Settings, TruncationPolicy};
+use crate::model::ModelCache;
 
 /// What can change a row, as flags.
 #[derive(Args, Clone, Debug)]
@@ -59,6 +63,32 @@ pub struct FilterArgs {
     /// Take only files modified before this time
     #[arg(long, value_name = "TIME")]
     pub modified_until: Option<jiff::Timestamp>,
+}
+
+/// Where model packages from S3 are kept.
+#[derive(Args, Clone, Debug)]
+pub struct ModelCacheArgs {
+    /// Keep model packages from s3:// in this directory; processes may share it [default: ~/.cache/pixelmill/models]
+    #[arg(long, value_name = "DIR", env = "PIXELMILL_MODEL_CACHE")]
+    pub model_cache: Option<PathBuf>,
+    /// Most bytes of model packages that are kept; those that were not used for the longest time go first
+    #[arg(long, value_name = "SIZE", env = "PIXELMILL_MODEL_CACHE_SIZE", default_value = "10GiB", value_parser = parse_size)]
+    pub model_cache_size: u64,
+}
+
+impl ModelCacheArgs {
+    /// The cache; `options` say how S3 is reached.
+    pub fn cache(&self, options: Options) -> ModelCache {
+        let directory = self.model_cache.clone().unwrap_or_else(default_model_cache);
+        ModelCache::new(directory, self.model_cache_size, options)
+    }
+}
+
+/// Where programs of a user keep what can be had again; a user without a home has a place among the temporary files.
+fn default_model_cache() -> PathBuf {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
+    cache.unwrap_or_else(std::env::temp_dir).join("pixelmill").join("models")
 }
 
 impl SettingsArgs {

@@ -11,6 +11,9 @@ pub enum BatchError {
     /// The store gave up.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The broker.
+    #[error(transparent)]
+    Queue(#[from] queue::QueueError),
     /// The stored manifest cannot be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -62,6 +65,7 @@ impl BatchError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store(error) => error.exit_code(),
+            Self::Queue(error) => error.exit_code(),
             Self::Deleted { .. }
             | Self::Manifest(_)
             | Self::Image(_)

@@ -115,7 +115,7 @@ impl ErrorCode {
     ];
 
     /// The code as it stands in a row.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotFound => "not_found",
             Self::Denied => "denied",

@@ -1,17 +1,16 @@
 //! A batch in its store: made once, opened by anyone, in one of a few states.
 
 use futures::{StreamExt, TryStreamExt, stream};
-use models::{Digest, Package, PackageError};
+use models::Digest;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
-use std::path::PathBuf;
 use store::{Key, Store};
 
 use crate::error::BatchError;
 use crate::finish::Finisher;
 use crate::images::ImageList;
 use crate::layout::Layout;
-use crate::manifest::{Manifest, ModelRef};
+use crate::manifest::Manifest;
 use crate::missing::missing_tasks;
 use crate::part::Part;
 use crate::row::Outcome;
@@ -198,33 +197,6 @@ impl StoredBatch {
     /// Where its objects lie.
     pub fn layout(&self) -> &Layout {
         &self.layout
-    }
-}
-
-/// A model package on this machine, and what a manifest says of it.
-#[derive(Clone, Debug)]
-pub struct FoundModel {
-    /// Where it lies; none: compiled into the binary.
-    pub directory: Option<PathBuf>,
-    /// How a manifest names it.
-    pub reference: ModelRef,
-}
-
-impl FoundModel {
-    /// Finds the package that a user names: `builtin` or a directory.
-    pub fn find(name: &str) -> Result<Self, PackageError> {
-        if name == "builtin" {
-            let package = Package::builtin()?;
-            let reference = ModelRef { uri: name.into(), digest: package.digest(), id: package.id() };
-            return Ok(Self { directory: None, reference });
-        }
-        let package = Package::open(std::path::Path::new(name))?;
-        // Another working directory must not mean another model.
-        let directory = std::fs::canonicalize(name);
-        let directory =
-            directory.map_err(|source| PackageError::Unreadable { package: name.into(), file: ".".into(), source })?;
-        let uri = directory.display().to_string();
-        Ok(Self { directory: Some(directory), reference: ModelRef { uri, digest: package.digest(), id: package.id() } })
     }
 }
 

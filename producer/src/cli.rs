@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use batch::{BatchId, ErrorCode, FilterArgs, QueueName, SettingsArgs};
+use batch::{BatchId, ErrorCode, FilterArgs, ModelCacheArgs, QueueName, SettingsArgs};
 use clap::{Args, Parser, Subcommand};
 
 use crate::formats::{RowFormat, RowStatus, Shape};
@@ -48,6 +48,23 @@ pub enum Command {
     Delete(DeleteArgs),
 }
 
+impl Command {
+    /// The batch that it is about, if it is about one.
+    pub fn batch(&self) -> Option<&BatchId> {
+        match self {
+            Self::Setup(_) | Self::List(_) => None,
+            Self::Enqueue(args) => Some(&args.batch),
+            Self::Status(args) => Some(&args.batch),
+            Self::Verify(args) => Some(&args.batch),
+            Self::Results(args) => Some(&args.batch),
+            Self::Reconcile(args) => args.batch.as_ref(),
+            Self::Retry(args) => Some(&args.batch),
+            Self::Cancel(args) => Some(&args.batch),
+            Self::Delete(args) => Some(&args.batch),
+        }
+    }
+}
+
 /// Flags of `setup`.
 #[derive(Args, Debug)]
 pub struct SetupArgs {
@@ -90,6 +107,9 @@ pub struct EnqueueArgs {
     /// Model package: a directory, s3://…, or `builtin`
     #[arg(long, value_name = "PKG", env = "PIXELMILL_MODEL", default_value = "builtin")]
     pub model: String,
+    /// Where packages from S3 are kept.
+    #[command(flatten)]
+    pub models: ModelCacheArgs,
     /// The queue whose workers do the work
     #[arg(long, value_name = "QUEUE", env = "PIXELMILL_QUEUE", default_value = "images")]
     pub queue: QueueName,

@@ -44,9 +44,10 @@ impl Failure {
         Self::new(Self::UNAVAILABLE, message)
     }
 
-    /// Prints the message, if there is one, and gives the code.
+    /// Prints the message, if there is one, leaves it for Kubernetes, and gives the code.
     pub fn report(&self, program: &str) -> ExitCode {
         if !self.message.is_empty() {
+            telemetry::last_words(&self.message);
             #[expect(clippy::print_stderr, reason = "the one place where a program says why it ends")]
             {
                 eprintln!("{program}: {}", self.message);

@@ -11,7 +11,6 @@ mod failpoint;
 mod fixture;
 mod formats;
 mod list;
-mod logging;
 mod model;
 mod places;
 mod program;

@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use tracing::Instrument;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Failure;
-use crate::{cancel, delete, enqueue, list, logging, reconcile, results, retry, setup, shutdown, status, verify};
+use crate::{cancel, delete, enqueue, list, reconcile, results, retry, setup, shutdown, status, verify};
 
 /// Threads of the runtime: one must be free for heartbeats whatever the other does.
 const RUNTIME_THREADS: usize = 2;
@@ -17,7 +18,11 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let _closed_terminal = error.print();
-            return ExitCode::from(if error.use_stderr() { Failure::USAGE } else { 0 });
+            if error.use_stderr() {
+                telemetry::last_words(&error.to_string());
+                return ExitCode::from(Failure::USAGE);
+            }
+            return ExitCode::SUCCESS;
         }
     };
     match run(cli) {
@@ -28,12 +33,18 @@ pub fn main() -> ExitCode {
 
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> Result<(), Failure> {
-    logging::start();
+    // The AMQP library calls ordinary losses errors; what matters of them is logged by our own code.
+    let telemetry = telemetry::start("producer", "warn,lapin=off");
+    let span = match cli.command.batch() {
+        Some(batch) => tracing::info_span!("command", %batch),
+        None => tracing::info_span!("command"),
+    };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), command = ?cli.command, "the producer starts");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(RUNTIME_THREADS).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::unavailable(format!("no runtime: {error}")))?;
     let result = runtime.block_on(async {
         tokio::select! {
-            result = command(cli.command) => result,
+            result = command(cli.command).instrument(span) => result,
             code = shutdown::asked() => match code {
                 Ok(code) => Err(Failure::new(code, "stopped; the same command can be run again")),
                 Err(error) => Err(Failure::unavailable(format!("listening to signals: {error}"))),
@@ -42,6 +53,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     });
     // A read that hangs in the kernel must not keep the program.
     runtime.shutdown_background();
+    telemetry.finish();
     match result {
         // Whoever reads our output has seen enough.
         Err(failure) if failure.code == 0 => Ok(()),

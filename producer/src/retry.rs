@@ -10,7 +10,6 @@ use crate::cli::RetryArgs;
 use crate::display::{count, counted};
 use crate::exit::Failure;
 use crate::places::{Queue, queue_of};
-use crate::publish;
 use crate::results::sums;
 
 /// Parts of the parent looked at at a time.
@@ -107,7 +106,7 @@ async fn work(batch: &StoredBatch, queue: &Queue) -> Result<(), Failure> {
                 0 => copied += 1,
                 images => {
                     again += images;
-                    publisher.publish(publish::outgoing(batch, task, false)?).await?;
+                    publisher.publish(batch.message(task, false).map_err(Failure::usage)?).await?;
                 }
             }
         }

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use batch::{ModelRef, Settings, TruncationPolicy};
+use batch::{FoundModel, ModelRef, Settings, TruncationPolicy};
 use models::Package;
+use store::Options;
 
 use crate::cli::CheckArgs;
 use crate::engine::PackageSource;
@@ -15,15 +16,18 @@ use crate::pipeline::Pipeline;
 const TIMING: Duration = Duration::from_secs(1);
 
 /// Checks a package step by step; the first step that fails ends it with its reason.
-pub fn run(args: &CheckArgs) -> Result<(), Failure> {
+pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let found = args.models.cache(Options::default()).find(&args.package).await?;
+    // Loading and timing keep a thread busy for seconds.
+    let checked = tokio::task::spawn_blocking(move || check(&found)).await;
+    checked.unwrap_or_else(|error| Err(Failure::usage(format!("the check ended early: {error}"))))
+}
+
+fn check(found: &FoundModel) -> Result<(), Failure> {
     let say = |step: &str, text: &str| {
         writeln!(io::stdout(), "{step:<10} {text}").map_err(|error| Failure::new(Failure::UNAVAILABLE, error))
     };
-    let source = match args.package.as_str() {
-        "builtin" => PackageSource::Builtin,
-        path => PackageSource::Directory(path.into()),
-    };
-    let package = source.open()?;
+    let package = PackageSource::from(found.directory.clone()).open()?;
     let input = &package.spec().input;
     say("package", &format!("{} version {}", package.id(), package.spec().version))?;
     say("digest", &package.digest().to_string())?;

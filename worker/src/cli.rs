@@ -1,8 +1,9 @@
 //! The command line of `worker`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use batch::{BatchId, FilterArgs, QueueName, SettingsArgs, parse_size};
+use batch::{BatchId, FilterArgs, ModelCacheArgs, QueueName, SettingsArgs, parse_size};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Classifies images on CPU: a folder on this machine, or batches from a queue.
@@ -46,9 +47,12 @@ pub struct ClassifyArgs {
     /// Images: files, directories, globs, lists, tables, s3:// or https:// addresses
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<String>,
-    /// Model package: a directory, or `builtin`
+    /// Model package: a directory, s3://bucket/prefix, or `builtin`
     #[arg(long, value_name = "PKG", env = "PIXELMILL_MODEL", default_value = "builtin")]
     pub model: String,
+    /// Where packages from S3 are kept.
+    #[command(flatten)]
+    pub models: ModelCacheArgs,
     /// Write manifest, rows, Parquet, summary and report into this directory; started again, go on where it stopped
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -99,9 +103,15 @@ pub struct RunArgs {
     /// With --until-complete: the batch that decides when to stop
     #[arg(long, value_name = "ID", requires = "until_complete")]
     pub batch: Option<BatchId>,
-    /// A model package on this machine, for batches made with the same one elsewhere
+    /// A model package (directory or s3://bucket/prefix) that stands in for the same one elsewhere
     #[arg(long, value_name = "PKG", env = "PIXELMILL_MODEL")]
     pub model: Option<String>,
+    /// Where packages from S3 are kept.
+    #[command(flatten)]
+    pub models: ModelCacheArgs,
+    /// Serve /metrics, /livez and /readyz on this address, e.g. 0.0.0.0:9464 [default: not at all]
+    #[arg(long, value_name = "ADDR:PORT", env = "PIXELMILL_LISTEN")]
+    pub listen: Option<SocketAddr>,
     /// Directories that images may be read from
     #[arg(long = "allow-file-root", value_name = "DIR", env = "PIXELMILL_ALLOW_FILE_ROOT", value_delimiter = ':')]
     pub file_roots: Vec<PathBuf>,
@@ -129,19 +139,17 @@ impl EngineArgs {
     pub fn threads(&self) -> usize {
         self.threads.map_or_else(crate::machine::cores, usize::from)
     }
-
-    /// Bytes of memory that the engine may use.
-    pub fn memory(&self) -> Option<u64> {
-        self.max_memory.or_else(crate::machine::engine_memory)
-    }
 }
 
 /// Flags of `check`.
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// The package's directory, or `builtin`
+    /// The package: a directory, s3://bucket/prefix, or `builtin`
     #[arg(value_name = "PKG")]
     pub package: String,
+    /// Where packages from S3 are kept.
+    #[command(flatten)]
+    pub models: ModelCacheArgs,
 }
 
 /// How rows are printed.

@@ -40,9 +40,10 @@ impl Failure {
         Self::new(Self::USAGE, message)
     }
 
-    /// Prints the message, if there is one, and gives the code.
+    /// Prints the message, if there is one, leaves it for Kubernetes, and gives the code.
     pub fn report(&self, program: &str) -> ExitCode {
         if !self.message.is_empty() {
+            telemetry::last_words(&self.message);
             #[expect(clippy::print_stderr, reason = "the one place where a program says why it ends")]
             {
                 eprintln!("{program}: {}", self.message);
@@ -76,6 +77,12 @@ impl From<models::PackageError> for Failure {
     }
 }
 
+impl From<batch::ModelError> for Failure {
+    fn from(error: batch::ModelError) -> Self {
+        Self::new(error.exit_code(), error)
+    }
+}
+
 impl From<TaskError> for Failure {
     fn from(error: TaskError) -> Self {
         match error {
@@ -90,7 +97,7 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Model(_) => Self::usage(error),
-            EngineError::Start(_) | EngineError::Interrupted | EngineError::Ended => {
+            EngineError::Unavailable(_) | EngineError::Start(_) | EngineError::Interrupted | EngineError::Ended => {
                 Self::new(Self::UNAVAILABLE, error)
             }
         }

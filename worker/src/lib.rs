@@ -8,8 +8,8 @@ mod exit;
 mod failpoint;
 #[cfg(feature = "test-hooks")]
 mod hooks;
-mod logging;
 mod machine;
+mod observe;
 mod pipeline;
 mod program;
 mod run;

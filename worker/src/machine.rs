@@ -8,16 +8,23 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
 
-/// Memory kept for the parent process and for what the kernel charges to the cgroup.
-const PARENT_MEMORY: u64 = 96 << 20;
+/// Memory kept beside everything that is measured: what the parent may yet grow by, and what the kernel charges to the cgroup.
+const MARGIN: u64 = 64 << 20;
 
-/// Bytes of memory that an engine may use: what the cgroup allows less the parent's share, or half of the machine's
-/// memory where there is no limit; none if neither is known.
-pub fn engine_memory() -> Option<u64> {
-    match cgroup_memory_limit() {
-        Some(limit) => Some(limit.saturating_sub(PARENT_MEMORY).max(limit / 2)),
+/// Bytes of memory that another engine may use now: `budget`, or what the cgroup allows less the parent's peak and a
+/// margin, or half of the machine's memory where there is no limit; less what the engines that run hold. A cgroup ends the
+/// whole container when it is exceeded, so the sum counts, and an engine must fail before. None if nothing is known.
+pub fn engine_memory(budget: Option<u64>) -> Option<u64> {
+    let budget = budget.or_else(|| match cgroup_memory_limit() {
+        Some(limit) => Some(beside_parent(limit, status_bytes("self", "VmHWM:"))),
         None => total_memory().map(|total| total / 2),
-    }
+    })?;
+    // Too little for any model is no help: then the container is too small for what was asked of it.
+    Some(budget.saturating_sub(resident_memory().engines).max(budget / 4))
+}
+
+fn beside_parent(limit: u64, parent_peak: u64) -> u64 {
+    limit.saturating_sub(parent_peak + MARGIN).max(limit / 4)
 }
 
 /// Name of the host or pod.
@@ -57,22 +64,61 @@ fn total_memory() -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// CPU seconds, user and system, of this process and its children, ended ones and running ones.
-pub fn cpu_seconds() -> f64 {
-    // Linux shows 100 clock ticks a second to user space on every architecture.
-    const TICKS: f64 = 100.0;
-    // utime, stime and, for children that were waited for, cutime and cstime.
-    let own = ticks("self", 4);
-    let running: u64 = children().iter().map(|child| ticks(child, 2)).sum();
-    (own + running) as f64 / TICKS
+/// CPU seconds, user and system.
+#[derive(Clone, Copy, Debug)]
+pub struct CpuTime {
+    /// Of this process.
+    pub parent: f64,
+    /// Of its children, ended ones and running ones.
+    pub engines: f64,
 }
 
-/// The sum of the first `count` time fields of a process's `stat`; 0 if it has just ended.
-fn ticks(process: &str, count: usize) -> u64 {
+/// CPU seconds of this process and its children.
+pub fn cpu_time() -> CpuTime {
+    // Linux shows 100 clock ticks a second to user space on every architecture.
+    const TICKS: f64 = 100.0;
+    // utime and stime; then, for children that were waited for, cutime and cstime.
+    let (own, ended) = (ticks("self", 0), ticks("self", 2));
+    let running: u64 = children().iter().map(|child| ticks(child, 0)).sum();
+    CpuTime { parent: own as f64 / TICKS, engines: (ended + running) as f64 / TICKS }
+}
+
+/// CPU seconds of this process and its children together.
+pub fn cpu_seconds() -> f64 {
+    let time = cpu_time();
+    time.parent + time.engines
+}
+
+/// Bytes of memory that are held now.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// By this process.
+    pub parent: u64,
+    /// By its children.
+    pub engines: u64,
+}
+
+/// Resident memory of this process and its children.
+pub fn resident_memory() -> Memory {
+    let engines = children().iter().map(|child| status_bytes(child, "VmRSS:")).sum();
+    Memory { parent: status_bytes("self", "VmRSS:"), engines }
+}
+
+/// A size from a process's `status`; 0 if it has just ended.
+fn status_bytes(process: &str, field: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let value =
+        status.lines().find_map(|line| line.strip_prefix(field)?.trim().strip_suffix("kB")?.trim().parse().ok());
+    value.unwrap_or(0_u64) * 1024
+}
+
+/// The sum of two time fields (user, system) of a process's `stat`, after `skipped` other ones; 0 if it has just ended.
+fn ticks(process: &str, skipped: usize) -> u64 {
     const FIELDS_BEFORE: usize = 11;
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    after_name.split_whitespace().skip(FIELDS_BEFORE).take(count).filter_map(|field| field.parse::<u64>().ok()).sum()
+    let fields = after_name.split_whitespace().skip(FIELDS_BEFORE + skipped).take(2);
+    fields.filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
 /// Process ids of the running children of all threads.
@@ -94,13 +140,21 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_gets_what_the_container_has_beside_the_parent() {
+        assert_eq!(beside_parent(1 << 30, 100 << 20), (1 << 30) - (164 << 20));
+        assert_eq!(beside_parent(256 << 20, 400 << 20), 64 << 20);
+    }
+
+    #[test]
     fn the_machine_has_something_to_give() {
         assert!(cores() >= 1);
-        assert!(engine_memory().is_some_and(|bytes| bytes > 0));
+        assert!(engine_memory(None).is_some_and(|bytes| bytes > 0));
+        assert!(engine_memory(Some(1 << 40)).is_some_and(|bytes| (1 << 38..=1 << 40).contains(&bytes)));
         let until = std::time::Instant::now() + std::time::Duration::from_millis(50);
         while std::time::Instant::now() < until {
             std::hint::spin_loop();
         }
         assert!(cpu_seconds() > 0.0);
+        assert!(resident_memory().parent > 1 << 20);
     }
 }

@@ -1,10 +1,14 @@
 //! The path of one image: bytes → pixels → input tensor → scores → outcome. Synchronous; runs inside an engine process.
 
+use std::time::Instant;
+
 use anyhow::{Context, bail};
 use batch::{ErrorCode, Label, Outcome, RowError, Settings, TruncationPolicy};
 use imaging::{DecodeError, Limits, OnTruncated, Preprocessor};
 use inference::{Classifier, Session};
 use models::{Golden, Package};
+
+use crate::engine::Times;
 
 /// A loaded model with the limits of a batch; shared by all threads of an engine.
 pub struct Pipeline {
@@ -59,15 +63,25 @@ impl Pipeline {
 }
 
 impl PipelineThread<'_> {
-    /// Classifies one image, given the bytes of its file.
-    pub fn classify(&mut self, file: &[u8]) -> Outcome {
+    /// Classifies one image, given the bytes of its file, and says how long that took.
+    pub fn classify(&mut self, file: &[u8]) -> (Outcome, Times) {
         #[cfg(feature = "test-hooks")]
         crate::hooks::obey(file);
+        let mut times = Times::default();
+        let outcome = self.measured(file, &mut times);
+        (outcome, times)
+    }
+
+    fn measured(&mut self, file: &[u8], times: &mut Times) -> Outcome {
+        let started = Instant::now();
         let limits = &self.pipeline.limits;
         let bytes = Some(file.len() as u64);
         let decoded = match imaging::decode(file, limits, &self.pipeline.package.spec().input) {
             Ok(decoded) => decoded,
-            Err(error) => return Outcome { bytes, ..Outcome::failed(code(&error), error.to_string()) },
+            Err(error) => {
+                times.decode = started.elapsed();
+                return Outcome { bytes, ..Outcome::failed(code(&error), error.to_string()) };
+            }
         };
         let size = Some((decoded.width, decoded.height));
         self.preprocessor.fill(&decoded, &mut self.tensor);
@@ -75,7 +89,11 @@ impl PipelineThread<'_> {
             code: ErrorCode::Truncated,
             message: "the file ends before the image does; what there is of it was classified".into(),
         });
-        match self.session.scores(&self.tensor) {
+        times.decode = started.elapsed();
+        let started = Instant::now();
+        let scores = self.session.scores(&self.tensor);
+        times.infer = started.elapsed();
+        match scores {
             Ok(scores) => {
                 let top = Label::top(&scores, self.pipeline.package.labels(), self.pipeline.top_k);
                 Outcome { top, size, bytes, error: warning }

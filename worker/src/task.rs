@@ -1,12 +1,17 @@
 //! Work on one task: fetch its images, have the engine classify them, put the rows in order.
 
-use batch::{BatchError, ErrorCode, ImageRef, Outcome, Part, Row, Settings, StoredBatch};
+use std::sync::Arc;
+use std::time::Instant;
+
+use batch::{BatchError, ErrorCode, ImageRef, Lease, Outcome, Part, Row, Settings, StoredBatch};
 use futures::future::try_join_all;
 use store::source::{Code, FetchError, Sources};
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 use crate::engine::{Engine, EngineError};
 use crate::failpoint::{self, Step};
+use crate::observe::{Stage, health, metrics};
 
 /// Images fetched before an engine thread is free for them, per thread: enough to hide the latency of a store.
 const FETCHED_AHEAD: usize = 4;
@@ -19,6 +24,8 @@ pub struct TaskWorker {
     /// Bounds the images in memory. Fair, so that tasks are done in the order in which they are begun.
     under_way: Semaphore,
     transient: Transient,
+    /// Keeps a package of the cache as long as its engine may be started again.
+    lease: Option<Arc<Lease>>,
 }
 
 /// What becomes of an image whose source could not be reached for long.
@@ -48,12 +55,17 @@ impl TaskWorker {
     /// A worker whose `engine` was started with `settings`.
     pub fn new(engine: Engine, sources: Sources, settings: Settings, threads: usize) -> Self {
         let under_way = Semaphore::new(engine.window() + FETCHED_AHEAD * threads);
-        Self { engine, sources, settings, under_way, transient: Transient::ErrorRow }
+        Self { engine, sources, settings, under_way, transient: Transient::ErrorRow, lease: None }
     }
 
     /// With another rule for sources that cannot be reached.
     pub fn with_transient(self, transient: Transient) -> Self {
         Self { transient, ..self }
+    }
+
+    /// With a hold on the package that its engine was started from.
+    pub fn with_lease(self, lease: Option<Arc<Lease>>) -> Self {
+        Self { lease, ..self }
     }
 
     /// The part of a task: one row per image, in order. `kept` has the rows that are there already, by the place of their
@@ -110,10 +122,27 @@ impl TaskWorker {
     /// Ends the engine and waits for it.
     pub async fn stop(self) {
         self.engine.stop().await;
+        drop(self.lease);
     }
 
     async fn outcome(&self, image: &ImageRef, isolated: bool) -> Result<Outcome, TaskError> {
         let _permit = self.under_way.acquire().await;
+        let _counted = metrics().images_in_flight.raised();
+        let span = tracing::info_span!("image", image = image.uri);
+        let work = async {
+            let outcome = self.work_on(image, isolated).await;
+            if let Ok(outcome) = &outcome {
+                metrics().image(outcome);
+                tell(outcome);
+            }
+            outcome
+        };
+        let outcome = work.instrument(span).await;
+        health().progress();
+        outcome
+    }
+
+    async fn work_on(&self, image: &ImageRef, isolated: bool) -> Result<Outcome, TaskError> {
         match self.fetch(image).await {
             Ok(file) => {
                 failpoint::pass(Step::AfterFetch);
@@ -130,7 +159,22 @@ impl TaskWorker {
     }
 
     async fn fetch(&self, image: &ImageRef) -> Result<bytes::Bytes, FetchError> {
-        self.sources.fetch(&image.uri, image.etag.as_deref(), self.settings.max_bytes).await
+        let started = Instant::now();
+        let fetched = self.sources.fetch(&image.uri, image.etag.as_deref(), self.settings.max_bytes).await;
+        metrics().took(Stage::Fetch, started.elapsed());
+        metrics().fetched_bytes.add(fetched.as_ref().map_or(0, |file| file.len() as u64));
+        fetched
+    }
+}
+
+/// An error row is an ordinary result; one that killed or held up an engine is worth a look.
+fn tell(outcome: &Outcome) {
+    match &outcome.error {
+        Some(error) if matches!(error.code, ErrorCode::Crashed | ErrorCode::Timeout) => {
+            tracing::warn!(code = %error.code, reason = error.message, "the image is poison; it gets an error row");
+        }
+        Some(error) => tracing::debug!(code = %error.code, reason = error.message, "the image gets an error row"),
+        None => {}
     }
 }
 

@@ -9,6 +9,7 @@ mod probe;
 mod reader;
 mod s3;
 mod store;
+mod traffic;
 mod unique;
 mod writer;
 
@@ -24,4 +25,5 @@ pub use options::{Credentials, Options};
 pub use reader::Reader;
 pub use s3::create_bucket;
 pub use store::{Created, Meta, Store};
+pub use traffic::{Traffic, traffic};
 pub use writer::Writer;

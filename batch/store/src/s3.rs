@@ -24,7 +24,7 @@ use crate::store::{Created, Meta};
 
 pub(crate) use bucket::Bucket;
 pub(crate) use client::{Client, choose_tls, connect};
-pub(crate) use fault::chain;
+pub(crate) use fault::{Kind, chain, given_up};
 pub(crate) use list::{FOLDERS, Span};
 pub(crate) use upload::S3Writer;
 

@@ -12,6 +12,7 @@ use batch::input::{self, Filter, Input};
 use batch::{Layout, Manifest, ModelRef, State, StoredBatch};
 use store::Store;
 use store::source::{Settings, Sources};
+use tracing::Instrument;
 
 use crate::cli::EnqueueArgs;
 use crate::display::{count, counted};
@@ -23,8 +24,12 @@ use listing::Listing;
 
 /// Makes the batch, or goes on with it, and publishes what is missing of it.
 pub async fn run(args: &EnqueueArgs) -> Result<(), Failure> {
+    make(args).instrument(tracing::info_span!("enqueue", batch = %args.batch)).await
+}
+
+async fn make(args: &EnqueueArgs) -> Result<(), Failure> {
     let store = args.store.open().await?;
-    let request = Request::of(args, model::find(&args.model, &args.store.options()).await?)?;
+    let request = Request::of(args, model::find(&args.model, &args.models, &args.store.options()).await?)?;
     let layout = Layout::of(&args.batch);
     let stored = StoredBatch::find(&store, layout.clone()).await?;
     if let Some(batch) = &stored {
@@ -107,6 +112,8 @@ async fn create(store: &Store, layout: Layout, request: Request) -> Result<Store
 /// Marks the batch as open and publishes what is missing of it.
 async fn open(batch: &StoredBatch, queue: &Queue) -> Result<(), Failure> {
     let id = &batch.manifest.batch;
+    // What workers do for the batch follows from this.
+    telemetry::adopt(&tracing::Span::current(), &batch.trace());
     match batch.state().await? {
         State::Open => {}
         State::Finished => {

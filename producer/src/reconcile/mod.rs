@@ -8,7 +8,7 @@ pub(crate) mod markers;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use batch::{BatchError, BatchId, Layout, QueueName, State, StoredBatch};
+use batch::{BatchError, BatchId, Layout, QueueName, Revived, State, StoredBatch};
 use store::Store;
 
 use crate::cli::ReconcileArgs;
@@ -16,7 +16,6 @@ use crate::display::{count, counted};
 use crate::exit::Failure;
 use crate::places::{Queue, queue_of};
 use crate::publish;
-use dead::Revived;
 use finish::Finished;
 
 /// Reconciles one batch, or every open one.

@@ -3,6 +3,7 @@
 
 mod batches;
 mod broker;
+mod features;
 mod forgotten;
 mod killed;
 mod poison;

@@ -11,6 +11,7 @@ use std::path::Path;
 use batch::{FoundModel, Part, Progress, Session, State, StoredBatch, Summary};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
+use store::Options;
 use store::source::{self, Sources};
 
 use crate::cli::ClassifyArgs;
@@ -40,7 +41,7 @@ pub async fn run(args: ClassifyArgs, mut shutdown: Shutdown) -> Result<(), Failu
 }
 
 async fn classify(args: &ClassifyArgs) -> Result<(), Failure> {
-    let model = FoundModel::find(&args.model)?;
+    let model = args.models.cache(Options::default()).find(&args.model).await?;
     let sources = Sources::new(source::Settings { http_hosts: args.http_hosts.clone(), ..Default::default() })?;
     // Where nothing is kept, a temporary folder plays the store.
     let scratch = match args.out {
@@ -125,11 +126,12 @@ impl Run<'_> {
             package: PackageSource::from(self.model.directory.clone()),
             settings: settings.clone(),
             threads,
-            memory_limit: self.args.engine.memory(),
+            memory: self.args.engine.max_memory,
             check_golden: true,
         };
         let engine = Engine::start(config).await?;
-        Ok(TaskWorker::new(engine, self.sources.clone(), settings, threads))
+        let worker = TaskWorker::new(engine, self.sources.clone(), settings, threads);
+        Ok(worker.with_lease(self.model.lease.clone()))
     }
 
     /// The part of a task: stored before, or worked on by `worker` and stored now.

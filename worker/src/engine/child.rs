@@ -33,7 +33,7 @@ pub fn run() -> io::Result<()> {
         Ok(pipeline) => pipeline,
         Err(reason) => return replies.send(&Reply::Refused(format!("{reason:#}"))),
     };
-    limit_memory(config.memory_limit)?;
+    limit_memory(config.memory)?;
     replies.send(&Reply::Ready)?;
 
     // The parent bounds what is under way; one place in the queue per thread keeps the threads busy.
@@ -75,9 +75,9 @@ fn work(jobs: &Mutex<Receiver<Request>>, replies: &Replies, mut thread: Pipeline
             Ok(Request::Classify { id, image }) => replies.send(&Reply::Started { id }).and_then(|()| {
                 // The decoder's own panics are caught where they arise. Any other one leaves a thread in an unknown
                 // state: ending the process makes this image a suspect.
-                let outcome = catch_unwind(AssertUnwindSafe(|| thread.classify(&image)));
-                let outcome = Box::new(outcome.unwrap_or_else(|_| std::process::abort()));
-                replies.send(&Reply::Classified { id, outcome })
+                let done = catch_unwind(AssertUnwindSafe(|| thread.classify(&image)));
+                let (outcome, times) = done.unwrap_or_else(|_| std::process::abort());
+                replies.send(&Reply::Classified { id, outcome: Box::new(outcome), times })
             }),
             Ok(Request::Thumbnail { id, image }) => replies.send(&Reply::Started { id }).and_then(|()| {
                 let jpeg = thread.thumbnail(&image, THUMBNAIL_SIDE).unwrap_or_default();

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::process::{Death, EngineProcess, death, end};
 use super::protocol::{EngineConfig, Reply, Request};
 use super::supervisor::EngineError;
+use crate::observe::{TrialEnd, metrics};
 
 /// Tries suspects one after the other, so that together they never need more memory than one engine.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl Isolation {
         let mut held = self.trial.lock().await;
         let mut engine = match held.take() {
             Some(engine) => engine,
-            None => self.start(self.config.memory_limit).await?,
+            None => EngineProcess::start(&self.config, 1).await?,
         };
         match self.ask(&mut engine, image).await {
             Trial::Done(outcome) => {
@@ -77,8 +78,7 @@ impl Isolation {
 
     async fn judge_fresh(&self, image: &Bytes, after_hang: bool) -> Result<Outcome, EngineError> {
         if after_hang {
-            let half = self.config.memory_limit.map(|limit| limit / 2);
-            let (first, second) = tokio::join!(self.certain_trial(image, half), self.certain_trial(image, half));
+            let (first, second) = tokio::join!(self.certain_trial(image, 2), self.certain_trial(image, 2));
             return match (first?, second?) {
                 (Trial::Done(outcome), _) | (_, Trial::Done(outcome)) => Ok(outcome),
                 // With half of the memory a crash proves nothing.
@@ -90,10 +90,10 @@ impl Isolation {
     }
 
     async fn judge_in_sequence(&self, image: &Bytes) -> Result<Outcome, EngineError> {
-        if let Trial::Done(outcome) = self.certain_trial(image, self.config.memory_limit).await? {
+        if let Trial::Done(outcome) = self.certain_trial(image, 1).await? {
             return Ok(outcome);
         }
-        match self.certain_trial(image, self.config.memory_limit).await? {
+        match self.certain_trial(image, 1).await? {
             Trial::Done(outcome) => Ok(outcome),
             Trial::Hung => Ok(timed_out(self.image_timeout)),
             Trial::Crashed | Trial::Interrupted => {
@@ -103,26 +103,27 @@ impl Isolation {
     }
 
     /// A trial that proves something: interrupted ones are repeated.
-    async fn certain_trial(&self, image: &Bytes, memory_limit: Option<u64>) -> Result<Trial, EngineError> {
+    async fn certain_trial(&self, image: &Bytes, siblings: u64) -> Result<Trial, EngineError> {
         for _ in 0..MOST_INTERRUPTIONS {
-            match self.trial(image, memory_limit).await? {
-                Trial::Interrupted => {}
-                proof => return Ok(proof),
+            let trial = self.trial(image, siblings).await?;
+            metrics().trial(match trial {
+                Trial::Done(_) => TrialEnd::Done,
+                Trial::Crashed => TrialEnd::Crashed,
+                Trial::Hung => TrialEnd::Hung,
+                Trial::Interrupted => TrialEnd::Interrupted,
+            });
+            if !matches!(trial, Trial::Interrupted) {
+                return Ok(trial);
             }
         }
         Err(EngineError::Interrupted)
     }
 
-    async fn trial(&self, image: &Bytes, memory_limit: Option<u64>) -> Result<Trial, EngineError> {
-        let mut engine = self.start(memory_limit).await?;
+    async fn trial(&self, image: &Bytes, siblings: u64) -> Result<Trial, EngineError> {
+        let mut engine = EngineProcess::start(&self.config, siblings).await?;
         let trial = self.ask(&mut engine, image).await;
         end(&mut engine.child).await;
         Ok(trial)
-    }
-
-    async fn start(&self, memory_limit: Option<u64>) -> Result<EngineProcess, EngineError> {
-        let config = EngineConfig { memory_limit, ..self.config.clone() };
-        Ok(EngineProcess::start(&config).await?)
     }
 
     /// Has one image classified. The process has ended unless the trial is [`Trial::Done`].
@@ -131,7 +132,10 @@ impl Isolation {
             Request::Classify { id: 0, image: image.clone() }.write(&mut engine.stdin).await.ok()?;
             loop {
                 match Reply::read(&mut engine.stdout).await.ok()?? {
-                    Reply::Classified { outcome, .. } => return Some(*outcome),
+                    Reply::Classified { outcome, times, .. } => {
+                        times.record();
+                        return Some(*outcome);
+                    }
                     _ => continue,
                 }
             }

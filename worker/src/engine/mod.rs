@@ -10,8 +10,10 @@ mod isolation;
 mod process;
 mod protocol;
 mod supervisor;
+mod times;
 
 pub use child::run as run_child;
 pub use process::ENGINE_COMMAND;
 pub use protocol::{EngineConfig, PackageSource};
 pub use supervisor::{Engine, EngineError};
+pub use times::Times;

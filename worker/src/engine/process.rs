@@ -11,6 +11,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use super::protocol::{EngineConfig, Reply, Request};
+use crate::machine;
+use crate::observe::{EngineStart, metrics};
 
 /// The name by which an engine is called.
 const PROGRAM: &str = "worker";
@@ -52,8 +54,20 @@ pub(super) enum Death {
 }
 
 impl EngineProcess {
-    /// Starts an engine and waits until its model is loaded.
-    pub(super) async fn start(config: &EngineConfig) -> Result<Self, StartError> {
+    /// Starts an engine and waits until its model is loaded. It is one of `siblings` that start together and share the
+    /// memory that is left.
+    pub(super) async fn start(config: &EngineConfig, siblings: u64) -> Result<Self, StartError> {
+        let memory = machine::engine_memory(config.memory).map(|memory| memory / siblings);
+        let started = Self::try_start(EngineConfig { memory, ..config.clone() }).await;
+        metrics().engine_started(match started {
+            Ok(_) => EngineStart::Ready,
+            Err(StartError::Refused(_)) => EngineStart::Refused,
+            Err(StartError::Failed(_)) => EngineStart::Failed,
+        });
+        started
+    }
+
+    async fn try_start(config: EngineConfig) -> Result<Self, StartError> {
         let mut child = Command::new(program()?)
             // The file may hold other programs too, which it tells by this name.
             .arg0(PROGRAM)
@@ -69,7 +83,7 @@ impl EngineProcess {
         };
         let mut engine = Self { child, stdin, stdout: BufReader::with_capacity(64 * 1024, stdout) };
         let hello = async {
-            Request::Configure(Box::new(config.clone())).write(&mut engine.stdin).await?;
+            Request::Configure(Box::new(config)).write(&mut engine.stdin).await?;
             Reply::read(&mut engine.stdout).await
         };
         match timeout(START_TIMEOUT, hello).await {

@@ -9,6 +9,8 @@ use models::Digest;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::times::Times;
+
 /// Everything an engine needs to know, sent as its first frame.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EngineConfig {
@@ -18,8 +20,9 @@ pub struct EngineConfig {
     pub settings: Settings,
     /// Threads that decode and infer.
     pub threads: usize,
-    /// Most bytes of private memory (`RLIMIT_DATA`); none: no limit.
-    pub memory_limit: Option<u64>,
+    /// Most bytes of private memory (`RLIMIT_DATA`). In the parent: of all engines together, none for what the machine has
+    /// to give; to the child: its own part.
+    pub memory: Option<u64>,
     /// Whether to compare the golden inputs before the first image.
     pub check_golden: bool,
 }
@@ -73,8 +76,8 @@ pub(super) enum Reply {
     Refused(String),
     /// A thread has begun to work on an image: from now on it is a suspect.
     Started { id: u64 },
-    /// An image is done.
-    Classified { id: u64, outcome: Box<Outcome> },
+    /// An image is done, and how long that took.
+    Classified { id: u64, outcome: Box<Outcome>, times: Times },
     /// A thumbnail (JPEG), empty if there is none.
     Thumbnail { id: u64, jpeg: Vec<u8> },
 }
@@ -171,7 +174,11 @@ impl Reply {
             Self::Ready => (READY, 0, Vec::new()),
             Self::Refused(reason) => (REFUSED, 0, reason.clone().into_bytes()),
             Self::Started { id } => (STARTED, *id, Vec::new()),
-            Self::Classified { id, outcome } => (CLASSIFIED, *id, serde_json::to_vec(outcome)?),
+            Self::Classified { id, outcome, times } => {
+                let mut payload = times.encode().to_vec();
+                serde_json::to_writer(&mut payload, outcome)?;
+                (CLASSIFIED, *id, payload)
+            }
             Self::Thumbnail { id, jpeg } => (THUMBNAIL, *id, jpeg.clone()),
         };
         let mut frame = Header::new(kind, id, &payload)?.encode().to_vec();
@@ -197,7 +204,10 @@ impl Reply {
             READY => Self::Ready,
             REFUSED => Self::Refused(String::from_utf8_lossy(&payload).into_owned()),
             STARTED => Self::Started { id },
-            CLASSIFIED => Self::Classified { id, outcome: serde_json::from_slice(&payload)? },
+            CLASSIFIED => {
+                let (times, outcome) = payload.split_first_chunk().ok_or_else(|| wrong("an outcome without times"))?;
+                Self::Classified { id, outcome: serde_json::from_slice(outcome)?, times: Times::decode(times) }
+            }
             THUMBNAIL => Self::Thumbnail { id, jpeg: payload },
             _ => return Err(wrong("an unknown reply")),
         }))
@@ -206,6 +216,8 @@ impl Reply {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use batch::ErrorCode;
 
@@ -219,10 +231,11 @@ mod tests {
         ));
         let mut pipe = Vec::new();
         let outcome = Outcome::failed(ErrorCode::Truncated, "cut");
-        Reply::Classified { id: 9, outcome: Box::new(outcome.clone()) }.write(&mut pipe).unwrap();
+        let times = Times { decode: Duration::from_micros(1500), infer: Duration::from_secs(5000) };
+        Reply::Classified { id: 9, outcome: Box::new(outcome.clone()), times }.write(&mut pipe).unwrap();
         assert!(matches!(
             Reply::read(&mut &pipe[..]).await.unwrap(),
-            Some(Reply::Classified { id: 9, outcome: read }) if *read == outcome
+            Some(Reply::Classified { id: 9, outcome: read, times: took }) if *read == outcome && took == times
         ));
     }
 

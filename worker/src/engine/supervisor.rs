@@ -11,11 +11,12 @@ use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
-use tracing::warn;
+use tracing::{Instrument, Span, warn};
 
 use super::isolation::Isolation;
 use super::process::{Death, EngineProcess, StartError, death, end};
 use super::protocol::{EngineConfig, Reply, Request};
+use crate::observe::{EngineEnd, metrics};
 
 /// Classifies images in a supervised child process. Dropping it ends the child.
 #[derive(Debug)]
@@ -32,6 +33,9 @@ pub enum EngineError {
     /// The model cannot be used.
     #[error("{0}")]
     Model(String),
+    /// The model cannot be had for now.
+    #[error("{0}")]
+    Unavailable(String),
     /// No process could be started.
     #[error("{0}; is the machine out of memory or processes?")]
     Start(String),
@@ -47,6 +51,8 @@ pub enum EngineError {
 struct Job {
     image: Bytes,
     answer: Answer,
+    /// What is logged about it says whose image it is.
+    span: Span,
 }
 
 /// Who waits for the answer, and for which one.
@@ -62,7 +68,7 @@ const MOST_IDLE_DEATHS: u32 = 3;
 impl Engine {
     /// Starts an engine and waits until its model is loaded.
     pub async fn start(config: EngineConfig) -> Result<Self, EngineError> {
-        let process = EngineProcess::start(&config).await?;
+        let process = EngineProcess::start(&config, 1).await?;
         let threads = config.threads;
         let (jobs, queue) = mpsc::channel(1);
         let isolation = Arc::new(Isolation::new(&config));
@@ -86,7 +92,7 @@ impl Engine {
     /// Classifies one image, given the bytes of its file.
     pub async fn classify(&self, image: Bytes) -> Result<Outcome, EngineError> {
         let (answer, outcome) = oneshot::channel();
-        let job = Job { image, answer: Answer::Outcome(answer) };
+        let job = Job { image, answer: Answer::Outcome(answer), span: Span::current() };
         self.jobs.send(job).await.map_err(|_| EngineError::Ended)?;
         outcome.await.map_err(|_| EngineError::Ended)?
     }
@@ -104,7 +110,7 @@ impl Engine {
     /// A small JPEG of an image, or nothing if there is none to be had.
     pub async fn thumbnail(&self, image: Bytes) -> Vec<u8> {
         let (answer, jpeg) = oneshot::channel();
-        let job = Job { image, answer: Answer::Thumbnail(answer) };
+        let job = Job { image, answer: Answer::Thumbnail(answer), span: Span::current() };
         match self.jobs.send(job).await {
             Ok(()) => jpeg.await.unwrap_or_default(),
             Err(_) => Vec::new(),
@@ -150,6 +156,7 @@ enum End {
 
 impl Supervisor {
     async fn run(mut self, mut process: EngineProcess) {
+        let _counted = metrics().engines.raised();
         loop {
             let mut link = Link::new(process);
             let ended = self.serve(&mut link).await;
@@ -160,10 +167,17 @@ impl Supervisor {
                     return;
                 }
                 End::Died => match death(&mut child).await {
-                    Death::Asked => self.idle_deaths += 1,
-                    Death::Crashed { signal } => self.suspect_started(signal),
+                    Death::Asked => {
+                        metrics().engine_ended(EngineEnd::Asked);
+                        self.idle_deaths += 1;
+                    }
+                    Death::Crashed { signal } => {
+                        metrics().engine_ended(EngineEnd::Crashed);
+                        self.suspect_started(signal);
+                    }
                 },
                 End::Hung => {
+                    metrics().engine_ended(EngineEnd::Hung);
                     end(&mut child).await;
                     self.suspect_hanging();
                 }
@@ -171,7 +185,7 @@ impl Supervisor {
             if self.idle_deaths >= MOST_IDLE_DEATHS {
                 return self.fail(&EngineError::Interrupted);
             }
-            process = match EngineProcess::start(&self.config).await {
+            process = match EngineProcess::start(&self.config, 1).await {
                 Ok(process) => process,
                 Err(error) => return self.fail(&error.into()),
             };
@@ -218,7 +232,8 @@ impl Supervisor {
                     waiting.started = Some(Instant::now());
                 }
             }
-            Reply::Classified { id, outcome } => {
+            Reply::Classified { id, outcome, times } => {
+                times.record();
                 if let Some(InFlight { job: Job { answer: Answer::Outcome(answer), .. }, .. }) =
                     self.in_flight.remove(&id)
                 {
@@ -239,7 +254,7 @@ impl Supervisor {
     /// After a crash, every image that a thread was working on may be the one to blame.
     fn suspect_started(&mut self, signal: Option<i32>) {
         let suspects = self.remove(|waiting| waiting.started.is_some());
-        warn!(signal, suspects = suspects.len(), "the engine process died; its images are tried again one by one");
+        warn!(signal, suspects = suspects.len(), "the engine process died");
         self.idle_deaths = if suspects.is_empty() { self.idle_deaths + 1 } else { 0 };
         suspects.into_iter().for_each(|job| self.isolate(job, false));
     }
@@ -249,7 +264,6 @@ impl Supervisor {
         let now = Instant::now();
         let limit = self.image_timeout;
         let suspects = self.remove(|waiting| waiting.started.is_some_and(|started| now - started >= limit));
-        warn!(suspects = suspects.len(), "an image exceeded its time limit; it is tried again alone");
         suspects.into_iter().for_each(|job| self.isolate(job, true));
     }
 
@@ -262,9 +276,13 @@ impl Supervisor {
         // A thumbnail is not worth a trial: dropping the sender answers "none".
         if let Answer::Outcome(answer) = job.answer {
             let isolation = Arc::clone(&self.isolation);
-            tokio::spawn(async move {
+            let judging = async move {
+                let why =
+                    if after_hang { "it exceeded its time limit" } else { "the engine died while it worked on it" };
+                warn!(why, "the image is tried again alone");
                 let _nobody_waits = answer.send(isolation.judge(&job.image, after_hang).await);
-            });
+            };
+            tokio::spawn(judging.instrument(job.span));
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::handler::{Handler, WorkError};
 use crate::failpoint::{self, Step};
 use crate::machine;
+use crate::observe::metrics;
 
 /// What is remembered of the batches that this worker has touched.
 #[derive(Default)]
@@ -50,9 +51,21 @@ impl Finishing {
         changed
     }
 
-    async fn remember_gap(&self, batch: &StoredBatch, gap: u64) {
-        if let Some(entry) = self.0.lock().await.get_mut(&batch.manifest.batch) {
-            entry.gap = gap;
+    /// No task of the batch below this one is missing, as far as is known.
+    pub(super) async fn gap(&self, batch: &BatchId) -> u64 {
+        self.0.lock().await.get(batch).map_or(0, |entry| entry.gap)
+    }
+
+    /// No task of the batch below this one is missing.
+    pub(super) async fn remember_gap(&self, batch: &BatchId, gap: u64) {
+        if let Some(entry) = self.0.lock().await.get_mut(batch) {
+            entry.gap = entry.gap.max(gap);
+        }
+    }
+
+    async fn forget_gap(&self, batch: &BatchId) {
+        if let Some(entry) = self.0.lock().await.get_mut(batch) {
+            entry.gap = 0;
         }
     }
 
@@ -70,7 +83,7 @@ impl Handler {
     pub(super) async fn finish_touched(&self) -> Result<(), WorkError> {
         for (batch, gap) in self.finishing.changed().await {
             match batch.missing(gap, 1).await?.first() {
-                Some(task) => self.finishing.remember_gap(&batch, *task).await,
+                Some(task) => self.finishing.remember_gap(&batch.manifest.batch, *task).await,
                 None => self.finish(&batch).await?,
             }
         }
@@ -93,8 +106,12 @@ impl Handler {
             finisher.publish(*summary, &thumbnails).await?;
             failpoint::pass(Step::AfterSuccess);
             batch.close_marker().await?;
+            metrics().finished_batches.increment();
             tracing::info!(batch = %batch.manifest.batch, "finished");
             self.finishing.forget(batch).await;
+        } else {
+            // A part that was there is gone: look from the start again.
+            self.finishing.forget_gap(&batch.manifest.batch).await;
         }
         Ok(())
     }

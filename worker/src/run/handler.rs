@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use batch::{BatchId, ParentRows, Part, StoredBatch, set_aside};
 use jiff::Timestamp;
-use queue::{Delivery, TaskMessage};
+use queue::{Delivery, MessageError, TaskMessage};
 use store::Store;
+use telemetry::{TRACEPARENT, TraceContext};
 use tokio::sync::Mutex;
+use tracing::{Instrument, Span};
 
 use super::batches::{Batches, Known};
 use super::engines::Engines;
@@ -16,6 +18,7 @@ use super::finishing::Finishing;
 use crate::engine::EngineError;
 use crate::exit::Failure;
 use crate::failpoint::{self, Step};
+use crate::observe::{Source, Stage, TaskEnd, health, metrics};
 use crate::task::{TaskError, TaskWorker};
 
 /// From this return on, the images of a task are worked on one by one, each in a process of its own.
@@ -48,8 +51,8 @@ pub(super) enum Mode {
 
 /// What to tell the broker.
 enum Verdict {
-    /// Nothing is left to do.
-    Ack,
+    /// Nothing is left to do, and why.
+    Ack(TaskEnd),
     /// No batch owns this message, and why.
     SetAside(String),
     /// It could not be done now.
@@ -59,15 +62,46 @@ enum Verdict {
 impl Handler {
     /// Works on one message. An error is one that this process cannot survive; the message goes back then.
     pub(super) async fn handle(&self, delivery: Delivery) -> Result<(), Failure> {
-        let verdict = self.decide(&delivery).await;
+        let message = TaskMessage::parse(&delivery.body);
+        let sender = delivery.headers.get(TRACEPARENT).and_then(|header| TraceContext::parse(header));
+        let span = match &message {
+            Ok(message) => {
+                let trace = sender.unwrap_or_else(|| TraceContext::of_batch(message.manifest()));
+                task_span(message.batch(), message.task(), &trace)
+            }
+            Err(_) => tracing::info_span!("message"),
+        };
+        self.settle(delivery, message).instrument(span).await
+    }
+
+    async fn settle(&self, delivery: Delivery, message: Result<TaskMessage, MessageError>) -> Result<(), Failure> {
+        let _counted = metrics().tasks_in_flight.raised();
+        metrics().task_started(Source::Queue);
+        if delivery.is_redelivered() {
+            metrics().redelivered.increment();
+        }
+        let verdict = match message {
+            Ok(message) => self.decide(&delivery, &message).await,
+            Err(error) => Ok(Verdict::SetAside(error.to_string())),
+        };
+        health().progress();
+        metrics().task_ended(match verdict {
+            Ok(Verdict::Ack(end)) => end,
+            Ok(Verdict::SetAside(_)) => TaskEnd::SetAside,
+            Ok(Verdict::GiveBack(_)) => TaskEnd::GivenBack,
+            Err(_) => TaskEnd::Failed,
+        });
         match verdict {
-            Ok(Verdict::Ack) => drop(delivery.ack().await),
+            Ok(Verdict::Ack(end)) => {
+                tracing::debug!(?end, "acknowledged");
+                delivery.ack().await;
+            }
             Ok(Verdict::SetAside(reason)) => {
                 set_aside(&self.store, self.batches.queue(), &delivery.body, &reason).await?;
                 delivery.ack().await;
             }
             Ok(Verdict::GiveBack(reason)) => {
-                tracing::warn!(reason, attempts = delivery.attempts(), "a task goes back to the queue");
+                tracing::warn!(reason, attempts = delivery.attempts(), "the task goes back to the queue");
                 tokio::time::sleep(BEFORE_GIVING_BACK).await;
                 delivery.give_back().await;
             }
@@ -79,18 +113,14 @@ impl Handler {
         Ok(())
     }
 
-    async fn decide(&self, delivery: &Delivery) -> Result<Verdict, Failure> {
-        let message = match TaskMessage::parse(&delivery.body) {
-            Ok(message) => message,
-            Err(error) => return Ok(Verdict::SetAside(error.to_string())),
-        };
+    async fn decide(&self, delivery: &Delivery, message: &TaskMessage) -> Result<Verdict, Failure> {
         let id: BatchId = match message.batch().parse() {
             Ok(id) => id,
             Err(error) => return Ok(Verdict::SetAside(format!("{error}"))),
         };
         let batch = match self.batches.find(&id).await? {
             Known::Open(batch) => batch,
-            Known::Over(_) | Known::Deleted => return Ok(Verdict::Ack),
+            Known::Over(_) | Known::Deleted => return Ok(Verdict::Ack(TaskEnd::Dropped)),
             Known::Absent => return Ok(Verdict::SetAside(format!("there is no batch {id}"))),
         };
         let task = message.task();
@@ -103,22 +133,54 @@ impl Handler {
         let again = delivery.is_redelivered() || delivery.attempts() > 0 || message.is_isolated();
         if again && batch.has_part(task).await? {
             self.finishing.touch(&batch).await;
-            return Ok(Verdict::Ack);
+            return Ok(Verdict::Ack(TaskEnd::DoneBefore));
         }
         let isolated = message.is_isolated() || delivery.attempts() >= ISOLATED_FROM_ATTEMPT;
         let mode = if isolated { Mode::Isolated } else { Mode::Shared };
         match self.work(&batch, task, mode).await {
-            Ok(()) => Ok(Verdict::Ack),
+            Ok(()) => Ok(Verdict::Ack(TaskEnd::Done)),
             Err(WorkError::NotNow(reason)) => Ok(Verdict::GiveBack(reason)),
-            Err(WorkError::LeftToOthers(reason)) if self.own_batch.as_ref() == Some(&id) => Err(Failure::usage(reason)),
             // Idle workers find the task missing; meanwhile it must not go round and round.
-            Err(WorkError::LeftToOthers(_)) => Ok(Verdict::Ack),
+            Err(WorkError::LeftToOthers(_)) => Ok(Verdict::Ack(TaskEnd::LeftToOthers)),
             Err(WorkError::Fatal(failure)) => Err(failure),
         }
     }
 
+    /// Works on a task that no message brought.
+    pub(super) async fn work_unasked(
+        &self,
+        batch: &Arc<StoredBatch>,
+        task: u64,
+        mode: Mode,
+        source: Source,
+    ) -> Result<(), WorkError> {
+        let span = task_span(batch.manifest.batch.as_str(), task, &batch.trace());
+        let work = async {
+            tracing::info!(?mode, ?source, "a task that was missing in the manifest");
+            let _counted = metrics().tasks_in_flight.raised();
+            metrics().task_started(source);
+            let worked = self.work(batch, task, mode).await;
+            health().progress();
+            metrics().task_ended(match &worked {
+                Ok(()) => TaskEnd::Done,
+                Err(WorkError::NotNow(_)) => TaskEnd::GivenBack,
+                Err(WorkError::LeftToOthers(_)) => TaskEnd::LeftToOthers,
+                Err(WorkError::Fatal(_)) => TaskEnd::Failed,
+            });
+            worked
+        };
+        work.instrument(span).await
+    }
+
     /// Works on a task and stores its part.
-    pub(super) async fn work(&self, batch: &Arc<StoredBatch>, task: u64, mode: Mode) -> Result<(), WorkError> {
+    async fn work(&self, batch: &Arc<StoredBatch>, task: u64, mode: Mode) -> Result<(), WorkError> {
+        let started = Instant::now();
+        let settings = &batch.manifest.settings;
+        let seconds = |limit: u32| Duration::from_secs(limit.into());
+        health().task_begins(seconds(settings.image_timeout_s), seconds(settings.task_timeout_s));
+        if mode == Mode::Isolated {
+            metrics().isolated_tasks.increment();
+        }
         let worker = self.engine(batch).await?;
         let range = batch.manifest.task_images(task);
         let images = batch.images.read(range.clone()).await?;
@@ -139,9 +201,12 @@ impl Handler {
             Err(TaskError::Batch(error)) => return Err(error.into()),
         };
         failpoint::pass(Step::BeforeStore);
-        batch.store_part(task, &part).await?;
+        let storing = Instant::now();
+        batch.store_part(task, &part).instrument(tracing::info_span!("store")).await?;
+        metrics().took(Stage::Store, storing.elapsed());
+        metrics().took(Stage::Task, started.elapsed());
         failpoint::pass(Step::AfterStore);
-        tracing::info!(batch = %batch.manifest.batch, task, images = count, ?mode, "part stored");
+        tracing::info!(images = count, ?mode, seconds = started.elapsed().as_secs_f64(), "part stored");
         self.finishing.count(batch, count as u64).await;
         Ok(())
     }
@@ -150,6 +215,10 @@ impl Handler {
     pub(super) async fn engine(&self, batch: &StoredBatch) -> Result<Arc<TaskWorker>, WorkError> {
         match self.engines.get(&batch.manifest.settings).await {
             Ok(worker) => Ok(worker),
+            // Nobody else is asked for: this worker was started for this very batch.
+            Err(EngineError::Model(reason)) if self.own_batch.as_ref() == Some(&batch.manifest.batch) => {
+                Err(WorkError::Fatal(Failure::usage(reason)))
+            }
             Err(EngineError::Model(reason)) => {
                 if self.left_to_others.lock().await.insert(batch.manifest.batch.clone()) {
                     tracing::error!(batch = %batch.manifest.batch, reason, "the batch is left to other workers");
@@ -178,4 +247,11 @@ impl<E: Into<Failure>> From<E> for WorkError {
     fn from(error: E) -> Self {
         Self::Fatal(error.into())
     }
+}
+
+/// What everything that is logged about a task says of it.
+fn task_span(batch: &str, task: u64, trace: &TraceContext) -> Span {
+    let span = tracing::info_span!("task", batch, task, trace_id = trace.trace_id());
+    telemetry::follow(&span, trace);
+    span
 }

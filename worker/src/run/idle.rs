@@ -1,4 +1,5 @@
-//! The queue is never needed to finish: a worker that gets nothing takes tasks that were missing when it last looked.
+//! The queue is never needed to finish: a worker that gets nothing takes tasks that were missing when it last looked, and
+//! one that gets much gives a share of its work to batches that get nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -6,17 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use batch::{BatchId, StoredBatch};
-use queue::ConsumerStatus;
+use queue::{Broker, ConsumerStatus};
 use store::Created;
 
 use super::batches::Known;
 use super::handler::{Handler, Mode, WorkError};
+use super::letters::Letters;
+use super::starved::Starved;
 use crate::exit::Failure;
+use crate::observe::{Source, health};
 
 /// Between two looks, at least: touched batches are finished this soon.
 const TICK: Duration = Duration::from_secs(2);
 /// Missing tasks remembered per batch.
-const MOST_MISSING: usize = 1000;
+pub(super) const MOST_MISSING: usize = 1000;
 
 /// What this worker saw of one batch.
 struct Look {
@@ -26,19 +30,22 @@ struct Look {
 
 /// Finishes touched batches, and works on missing tasks while no delivery comes. Returns only with what cannot be
 /// survived.
-pub(super) async fn search(handler: Arc<Handler>, status: ConsumerStatus) -> Result<(), Failure> {
-    let mut search = Search { handler, status, looks: HashMap::new(), taken: HashMap::new() };
+pub(super) async fn search(handler: Arc<Handler>, status: ConsumerStatus, broker: Broker) -> Result<(), Failure> {
+    let letters = Letters::new(broker);
+    let mut search =
+        Search { handler, status, looks: HashMap::new(), taken: HashMap::new(), letters, starved: Starved::default() };
     search.touch_marked().await.or_else(passing)?;
     // At once, too: what restarted workers find complete must not wait for one that lives longer.
     loop {
         search.handler.finish_touched().await.or_else(passing)?;
         search.look().await.or_else(passing)?;
+        search.give_to_starved().await.or_else(passing)?;
         tokio::time::sleep(jittered(TICK)).await;
     }
 }
 
 /// Up to half as much again, so that many workers do not look at once.
-fn jittered(pause: Duration) -> Duration {
+pub(super) fn jittered(pause: Duration) -> Duration {
     let random = RandomState::new().hash_one(()) % 500;
     pause + pause * u32::try_from(random).unwrap_or(0) / 1000
 }
@@ -60,6 +67,8 @@ struct Search {
     looks: HashMap<BatchId, Look>,
     /// Tasks that another worker took without a delivery, and when this one saw that first.
     taken: HashMap<(BatchId, u64), Instant>,
+    letters: Letters,
+    starved: Starved,
 }
 
 impl Search {
@@ -80,14 +89,20 @@ impl Search {
             self.looks.clear();
             return Ok(());
         }
-        for id in self.handler.batches.marked().await? {
+        let marked = self.handler.batches.marked().await?;
+        health().looked();
+        let mut shortest = None;
+        for id in marked {
             match self.handler.batches.find(&id).await? {
-                Known::Open(batch) => self.look_at(&id, &batch).await?,
+                Known::Open(batch) => {
+                    shortest = Some(shortest.unwrap_or(Duration::MAX).min(patience(&batch)));
+                    self.look_at(&id, &batch).await?;
+                }
                 Known::Deleted => self.handler.batches.unmark(&id).await?,
                 Known::Over(_) | Known::Absent => {}
             }
         }
-        Ok(())
+        self.letters.revive(&self.handler, &self.status, shortest).await
     }
 
     async fn look_at(&mut self, id: &BatchId, batch: &Arc<StoredBatch>) -> Result<(), WorkError> {
@@ -96,55 +111,84 @@ impl Search {
         if earlier.is_some_and(|look| look.at.elapsed() < patience) {
             return Ok(());
         }
-        let missing: HashSet<u64> = batch.missing(0, MOST_MISSING).await?.into_iter().collect();
-        if missing.is_empty() {
-            self.handler.finishing.touch(batch).await;
+        let gap = self.handler.finishing.gap(id).await;
+        let missing: HashSet<u64> = batch.missing(gap, MOST_MISSING).await?.into_iter().collect();
+        match missing.iter().min() {
+            Some(first) => self.handler.finishing.remember_gap(id, *first).await,
+            None => self.handler.finishing.touch(batch).await,
         }
         let mut still: Vec<u64> =
             earlier.map(|look| look.missing.intersection(&missing).copied().collect()).unwrap_or_default();
         self.looks.insert(id.clone(), Look { at: Instant::now(), missing });
-        // In random order, so that many idle workers do not all begin with the same task.
-        let order = RandomState::new();
-        still.sort_by_key(|task| order.hash_one(task));
+        shuffle(&mut still);
         for task in still {
             if self.status.idle() < patience {
                 break;
             }
-            self.take(id, batch, task, patience).await?;
+            self.take(id, batch, task, Source::Idle).await?;
         }
         Ok(())
     }
 
-    /// Works on a missing task, unless another idle worker has just taken it.
+    /// Works on tasks of batches that got no part for long: one for every nine that the queue brings.
+    async fn give_to_starved(&mut self) -> Result<(), WorkError> {
+        self.starved.look(&self.handler).await?;
+        while let Some((batch, mut missing)) = self.starved.turn(&self.status) {
+            let id = batch.manifest.batch.clone();
+            if self.handler.left_to_others.lock().await.contains(&id) {
+                continue;
+            }
+            shuffle(&mut missing);
+            for task in missing {
+                if self.take(&id, &batch, task, Source::Starved).await? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Works on a missing task, unless another worker has just taken it. Gives whether it did.
     async fn take(
         &mut self,
         id: &BatchId,
         batch: &Arc<StoredBatch>,
         task: u64,
-        patience: Duration,
-    ) -> Result<(), WorkError> {
-        let note = batch.layout().note(&format!("{task:08}.taken"))?;
+        source: Source,
+    ) -> Result<bool, WorkError> {
+        let note = batch.layout().note(&taken_note(task))?;
         let mode = match self.handler.store.create(&note, "taken\n".into()).await? {
             Created::Now => Mode::Shared,
             // Whoever took it had its time; perhaps the task ended it.
             Created::Before => {
                 let seen = self.taken.entry((id.clone(), task)).or_insert_with(Instant::now);
-                if seen.elapsed() < patience {
-                    return Ok(());
+                if seen.elapsed() < patience(batch) {
+                    return Ok(false);
                 }
                 Mode::Isolated
             }
         };
         if batch.has_part(task).await? {
-            return Ok(());
+            return Ok(false);
         }
-        tracing::info!(batch = %id, task, ?mode, "a task that the queue forgot");
-        self.handler.work(batch, task, mode).await?;
-        self.handler.finish_touched().await
+        self.handler.work_unasked(batch, task, mode, source).await?;
+        self.handler.finish_touched().await?;
+        Ok(true)
     }
 }
 
+/// In random order, so that many workers do not all begin with the same task.
+fn shuffle(tasks: &mut [u64]) {
+    let order = RandomState::new();
+    tasks.sort_by_key(|task| order.hash_one(task));
+}
+
+/// The note of whoever takes a task that no message brought.
+pub(super) fn taken_note(task: u64) -> String {
+    format!("{task:08}.taken")
+}
+
 /// T: how long nothing must have come before the manifest is asked, twice a task's time limit.
-fn patience(batch: &StoredBatch) -> Duration {
+pub(super) fn patience(batch: &StoredBatch) -> Duration {
     Duration::from_secs(2 * u64::from(batch.manifest.settings.task_timeout_s))
 }

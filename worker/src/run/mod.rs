@@ -6,19 +6,22 @@ mod engines;
 mod finishing;
 mod handler;
 mod idle;
+mod letters;
+mod starved;
 mod until;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use queue::{Broker, Consumer, ConsumerOptions, Topology};
-use store::Store;
 use store::source::{self, Sources};
+use store::{Options, Store};
 use tokio::task::JoinSet;
 
 use crate::cli::RunArgs;
 use crate::exit::Failure;
 use crate::machine;
+use crate::observe::{self, health};
 use crate::shutdown::Shutdown;
 use batches::Batches;
 use engines::Engines;
@@ -27,11 +30,39 @@ use handler::Handler;
 
 /// Tasks worked on at a time: one that is done, one that fills the cores, one whose images are fetched.
 const TASKS_AT_A_TIME: u16 = 3;
-/// What handing work back may take of a pod's grace period.
-const HAND_BACK: Duration = Duration::from_secs(3);
+/// How long the broker has to take back what is answered and what is not; the end of the connection does the same.
+const HAND_BACK: Duration = Duration::from_secs(2);
+/// What handing work back may take in all, whatever hangs: an end that was asked for comes within ten seconds.
+const AT_MOST: Duration = Duration::from_secs(6);
 
 /// Works until `shutdown` is asked for or the batches it waits for are finished.
 pub async fn run(args: RunArgs, mut shutdown: Shutdown) -> Result<(), Failure> {
+    if let Some(address) = args.listen {
+        let cannot = |error| Failure::usage(format!("--listen {address} cannot be used: {error}"));
+        let address = observe::serve(address).map_err(cannot)?;
+        tracing::info!(%address, "serving /metrics, /livez and /readyz");
+    }
+    tokio::spawn(observe::beat());
+    let mut worker = None;
+    // Whatever hangs, be it the very first question to the store: the end comes when it is asked for.
+    let result = tokio::select! {
+        result = work(&args, &mut worker) => result,
+        code = shutdown.asked() => Err(Failure::new(code, "stopped; unfinished tasks were handed back")),
+    };
+    health().stop();
+    if let Some(worker) = worker {
+        let handing_back = tokio::time::timeout(AT_MOST, Working::hand_back(worker));
+        if handing_back.await.is_err() {
+            tracing::warn!("handing work back took too long; the broker does it when the connection ends");
+        }
+    }
+    result
+}
+
+/// Everything between start and end; `started` holds what must be handed back.
+async fn work(args: &RunArgs, started: &mut Option<Working>) -> Result<(), Failure> {
+    let broker = broker(&args.amqp_url, args.amqp_ca.as_deref(), &format!("worker on {}", machine::host()))?;
+    say_hello(args, &broker);
     let store = Store::open(&args.store).await?;
     let sources = Sources::new(source::Settings {
         http_hosts: args.http_hosts.clone(),
@@ -39,11 +70,10 @@ pub async fn run(args: RunArgs, mut shutdown: Shutdown) -> Result<(), Failure> {
         file_roots: Some(args.file_roots.clone()),
         ..Default::default()
     })?;
-    let topology = Topology::new(args.queue.as_str())?;
-    let broker = broker(&args.amqp_url, args.amqp_ca.as_deref(), &format!("worker on {}", machine::host()))?;
+    let models = args.models.cache(Options::default());
     let handler = Arc::new(Handler {
         batches: Batches::new(store.clone(), args.queue.clone()),
-        engines: Engines::new(args.engine.clone(), sources, args.model.clone()),
+        engines: Engines::new(args.engine.clone(), sources, models, args.model.clone()),
         store,
         finishing: Finishing::default(),
         own_batch: args.batch.clone(),
@@ -51,17 +81,36 @@ pub async fn run(args: RunArgs, mut shutdown: Shutdown) -> Result<(), Failure> {
         started: jiff::Timestamp::now(),
         threads: args.engine.threads(),
     });
-    let consumer =
-        Consumer::start(&broker, &topology, ConsumerOptions { prefetch: TASKS_AT_A_TIME, ..Default::default() });
-    let goal = until::Goal::new(&args, &handler).await?;
-    let mut worker = Working { handler: Arc::clone(&handler), consumer, tasks: JoinSet::new() };
-    let result = tokio::select! {
-        ended = worker.work() => ended,
-        reached = goal.reached(&handler) => reached,
-        code = shutdown.asked() => Err(Failure::new(code, "stopped; unfinished tasks were handed back")),
+    let topology = Topology::new(args.queue.as_str())?;
+    let options = ConsumerOptions { prefetch: TASKS_AT_A_TIME, ..Default::default() };
+    let consumer = Consumer::start(&broker, &topology, options);
+    health().watch(consumer.status());
+    let worker = started.insert(Working { handler: Arc::clone(&handler), consumer, tasks: JoinSet::new() });
+    let goal = async {
+        let goal = until::Goal::new(args, &handler).await?;
+        goal.reached(&handler).await
     };
-    worker.hand_back().await;
-    result
+    tokio::select! {
+        ended = worker.work(broker) => ended,
+        reached = goal => reached,
+    }
+}
+
+/// What runs here, and as what it was configured; nothing of it is secret.
+fn say_hello(args: &RunArgs, broker: &Broker) {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        host = machine::host(),
+        queue = %args.queue,
+        store = args.store,
+        broker = %broker.url(),
+        batch = args.batch.as_ref().map(tracing::field::display),
+        until_complete = args.until_complete,
+        model = args.model,
+        threads = args.engine.threads(),
+        engine_memory = machine::engine_memory(args.engine.max_memory),
+        "the worker starts"
+    );
 }
 
 struct Working {
@@ -72,9 +121,8 @@ struct Working {
 
 impl Working {
     /// Takes deliveries as long as there is room; returns with what cannot be survived.
-    async fn work(&mut self) -> Result<(), Failure> {
-        let status = self.consumer.status();
-        let idle = idle::search(Arc::clone(&self.handler), status);
+    async fn work(&mut self, broker: Broker) -> Result<(), Failure> {
+        let idle = idle::search(Arc::clone(&self.handler), self.consumer.status(), broker);
         tokio::pin!(idle);
         loop {
             let room = self.tasks.len() < usize::from(TASKS_AT_A_TIME);

@@ -54,7 +54,10 @@ async fn one(handler: &Handler, id: &BatchId, started: Instant) -> Result<bool, 
     match handler.batches.find(id).await? {
         Known::Over(State::Finished) => Ok(true),
         Known::Over(_) => Err(Failure::usage(format!("batch {id} was cancelled"))),
-        Known::Deleted => Err(Failure::usage(format!("batch {id} was deleted"))),
+        Known::Deleted => {
+            handler.batches.unmark(id).await?;
+            Err(Failure::usage(format!("batch {id} was deleted")))
+        }
         Known::Absent if started.elapsed() >= WAIT_FOR_MANIFEST => {
             let message = format!("batch {id} has no manifest; enqueue it first, or check PIXELMILL_STORE");
             Err(Failure::new(Failure::UNAVAILABLE, message))
@@ -66,8 +69,10 @@ async fn one(handler: &Handler, id: &BatchId, started: Instant) -> Result<bool, 
 async fn all(handler: &Handler, ids: &[BatchId]) -> Result<bool, Failure> {
     let mut open = Vec::new();
     for id in ids {
-        if let Known::Open(_) = handler.batches.find(id).await? {
-            open.push(id);
+        match handler.batches.find(id).await? {
+            Known::Open(_) => open.push(id),
+            Known::Deleted => handler.batches.unmark(id).await?,
+            Known::Over(_) | Known::Absent => {}
         }
     }
     let left = handler.left_to_others.lock().await;
@@ -75,5 +80,112 @@ async fn all(handler: &Handler, ids: &[BatchId]) -> Result<bool, Failure> {
         _ if open.is_empty() => Ok(true),
         true => Err(Failure::usage("none of the open batches has a model that this worker can load; see --model")),
         false => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use batch::{Layout, Manifest, ModelCache, ModelRef, Settings, StoredBatch, TruncationPolicy};
+    use store::Store;
+    use store::source::Sources;
+    use tokio::sync::Mutex;
+
+    use super::*;
+    use crate::cli::EngineArgs;
+    use crate::run::batches::Batches;
+    use crate::run::engines::Engines;
+
+    async fn handler(folder: &std::path::Path) -> Handler {
+        let store = Store::open(folder.to_str().unwrap()).await.unwrap();
+        let args = EngineArgs { threads: None, max_memory: None };
+        let models = ModelCache::new(folder.join("models"), 1, Default::default());
+        Handler {
+            batches: Batches::new(store.clone(), "images".parse().unwrap()),
+            engines: Engines::new(args, Sources::new(Default::default()).unwrap(), models, None),
+            store,
+            finishing: Default::default(),
+            own_batch: None,
+            left_to_others: Mutex::default(),
+            started: jiff::Timestamp::now(),
+            threads: 1,
+        }
+    }
+
+    async fn make(handler: &Handler, name: &str) -> Arc<StoredBatch> {
+        let batch: BatchId = name.parse().unwrap();
+        let digest = models::Digest::of(b"");
+        let settings = Settings {
+            model: ModelRef { uri: "builtin".into(), digest, id: "m@e3b0c44298fc".into() },
+            top_k: 1,
+            max_bytes: 1,
+            max_pixels: 1,
+            on_truncated: TruncationPolicy::Error,
+            image_timeout_s: 1,
+            task_timeout_s: 1,
+        };
+        let manifest = Manifest {
+            version: Manifest::VERSION,
+            batch: batch.clone(),
+            arguments: Vec::new(),
+            task_size: 1,
+            settings,
+            queue: Some("images".parse().unwrap()),
+            parent: None,
+            etl: None,
+            images: Vec::new(),
+        };
+        let made = StoredBatch::create(&handler.store, Layout::of(&batch), &manifest).await.unwrap();
+        made.open_marker().await.unwrap();
+        Arc::new(made)
+    }
+
+    #[tokio::test]
+    async fn a_worker_ends_as_its_batch_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let handler = handler(folder.path()).await;
+        let now = Instant::now();
+        let code = async |name: &str, started| match one(&handler, &name.parse().unwrap(), started).await {
+            Ok(done) => i32::from(done) - 2,
+            Err(failure) => failure.code.into(),
+        };
+        let (open, done) = (-2, -1);
+        assert_eq!(code("absent", now).await, open);
+        let long_ago = now.checked_sub(WAIT_FOR_MANIFEST).expect("a machine that is up for longer");
+        assert_eq!(code("absent", long_ago).await, 75);
+        make(&handler, "open").await;
+        assert_eq!(code("open", long_ago).await, open);
+        let finished = make(&handler, "finished").await;
+        handler.store.create(&finished.layout().success().unwrap(), "x".into()).await.unwrap();
+        assert_eq!(code("finished", now).await, done);
+        make(&handler, "cancelled").await.cancel().await.unwrap();
+        assert_eq!(code("cancelled", now).await, 64);
+        let deleted = Arc::into_inner(make(&handler, "deleted").await).unwrap();
+        deleted.delete().await.unwrap();
+        assert_eq!(code("deleted", now).await, 64);
+        assert_eq!(
+            handler.batches.marked().await.unwrap(),
+            ["open".parse().unwrap()],
+            "markers of what is over are gone"
+        );
+    }
+
+    #[tokio::test]
+    async fn without_a_batch_all_that_were_open_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let handler = handler(folder.path()).await;
+        assert!(all(&handler, &[]).await.unwrap());
+        let (first, second) = (make(&handler, "first").await, make(&handler, "second").await);
+        let ids: Vec<BatchId> = [&first, &second].map(|batch| batch.manifest.batch.clone()).into();
+        assert!(!all(&handler, &ids).await.unwrap());
+        first.cancel().await.unwrap();
+        handler.left_to_others.lock().await.insert(ids[1].clone());
+        // The state of the first is believed for some seconds.
+        let handler = Handler { batches: Batches::new(handler.store.clone(), "images".parse().unwrap()), ..handler };
+        assert_eq!(all(&handler, &ids).await.unwrap_err().code, 64, "nothing is left whose model can be loaded");
+        second.cancel().await.unwrap();
+        let handler = Handler { batches: Batches::new(handler.store.clone(), "images".parse().unwrap()), ..handler };
+        assert!(all(&handler, &ids).await.unwrap());
     }
 }

@@ -13,6 +13,7 @@ use super::fault::{Fault, Kind, chain};
 use crate::error::StoreError;
 use crate::reader::Reader;
 use crate::store::Meta;
+use crate::traffic::traffic;
 
 impl Bucket {
     /// Opens an object, of the version `if_match` if that is given.
@@ -96,6 +97,9 @@ impl Body {
 
     /// One chunk, or a fault that may pass.
     async fn try_chunk(&mut self) -> Result<Result<Bytes, Fault>, StoreError> {
+        if self.body.is_none() {
+            traffic().attempt();
+        }
         let body = match &mut self.body {
             Some(body) => body,
             empty => match open(&self.bucket, &self.name, Some(&quoted(&self.meta.etag)), self.at).await {
@@ -120,7 +124,10 @@ impl Body {
             return Err(failure.into_inner());
         }
         let error = failure.into_inner();
-        let Some(delay) = self.schedule.next() else { return Err(error) };
+        let Some(delay) = self.schedule.next() else {
+            traffic().gave_up();
+            return Err(error);
+        };
         tracing::debug!(%error, at = self.at, delay_ms = delay.as_millis() as u64, "going on where it was cut");
         tokio::time::sleep(delay).await;
         Ok(())

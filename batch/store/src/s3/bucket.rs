@@ -7,13 +7,14 @@ use aws_sdk_s3::operation::create_bucket::CreateBucketError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::CreateBucketConfiguration;
 use bytes::Bytes;
-use retry::{Failure, Policy, retry};
+use retry::{Policy, retry};
 
 use super::client::Client;
-use super::fault::{Fault, Kind};
+use super::fault::{Fault, Kind, given_up};
 use crate::error::StoreError;
 use crate::options::Options;
 use crate::store::{Created, Meta};
+use crate::traffic::traffic;
 
 pub(crate) struct Bucket {
     pub(super) client: Client,
@@ -50,13 +51,13 @@ impl Bucket {
         O: Future<Output = Result<T, Fault>>,
     {
         let place = self.place(name);
-        retry(self.policy(), |n| {
+        let outcome = retry(self.policy(), |n| {
+            traffic().attempt();
             let outcome = attempt(n);
             let place = &place;
             async move { outcome.await.map_err(|fault| fault.into_failure(place)) }
-        })
-        .await
-        .map_err(Failure::into_inner)
+        });
+        outcome.await.map_err(given_up)
     }
 
     /// Makes the bucket itself, if it is not there.

@@ -7,6 +7,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use retry::Failure;
 
 use crate::error::StoreError;
+use crate::traffic::traffic;
 
 /// An attempt that brought no success.
 #[derive(Debug)]
@@ -62,8 +63,9 @@ impl Fault {
         Fault { kind: Kind::Transient, cause: cause.into() }
     }
 
-    /// As an error about `place`, to be retried or not.
+    /// As an error about `place`, to be retried or not; counted.
     pub(crate) fn into_failure(self, place: &str) -> Failure<StoreError> {
+        traffic().fault(self.kind);
         let (place, cause) = (place.to_owned(), self.cause);
         let remedy = match self.kind {
             Kind::Transient => return Failure::Transient(StoreError::Unavailable { place, cause }),
@@ -130,6 +132,14 @@ fn describe(status: Option<u16>, code: &str, message: Option<&str>) -> String {
         .filter(|s| !s.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// The error of an operation that ended with its last retry; counted if it was given up.
+pub(crate) fn given_up<E>(failure: Failure<E>) -> E {
+    if failure.is_transient() {
+        traffic().gave_up();
+    }
+    failure.into_inner()
 }
 
 /// The messages of an error and its sources.

@@ -9,6 +9,7 @@ use retry::{Failure, Policy, retry};
 
 use super::{Code, FetchError, Settings};
 use crate::error::StoreError;
+use crate::traffic::traffic;
 
 const CONNECT: Duration = Duration::from_secs(10);
 const REDIRECTS: usize = 5;
@@ -64,7 +65,15 @@ impl Web {
                 format!("images from {}://{host} are not allowed", url.scheme()),
             ));
         }
-        retry(self.policy, |_| self.attempt(&url, etag, max_bytes)).await.map_err(Failure::into_inner)
+        let content = retry(self.policy, |_| async {
+            traffic().attempt();
+            let content = self.attempt(&url, etag, max_bytes).await;
+            if content.as_ref().is_err_and(Failure::is_transient) {
+                traffic().transient();
+            }
+            content
+        });
+        content.await.map_err(crate::s3::given_up)
     }
 
     async fn attempt(&self, url: &Url, etag: Option<&str>, max_bytes: u64) -> Result<Bytes, Failure<FetchError>> {

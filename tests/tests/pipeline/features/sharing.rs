@@ -1,0 +1,95 @@
+//! Work that no message brings: batches that get nothing while others do, queues that nobody reaches, dead letters.
+
+use std::time::Duration;
+
+use queue::{Admin, AmqpUrl, Broker, Consumer, ConsumerOptions, Topology};
+use tests::{http, rabbitmq};
+
+use super::worker::{Worker, until};
+use tests::scene::{LIMIT, Scene, png};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_worker_gives_a_share_to_a_batch_that_gets_nothing() {
+    let node = rabbitmq::shared().await;
+    let scene = Scene::start(node.url()).await;
+    scene.put_images(480);
+    scene.s3.create_bucket("few");
+    for at in 0..10 {
+        scene.s3.put("few", &format!("{at}.png"), png(at));
+    }
+    let hasty = ["enqueue", "s3://few/", "--batch", "starved", "--task-size", "1", "--task-timeout", "1"];
+    scene.produce(&hasty).await;
+    node.purge_queue(&scene.queue).await.unwrap();
+    let mut admin = Admin::new(&Broker::new(node.url().parse::<AmqpUrl>().unwrap(), "tests"), &topology(&scene));
+    let worker = Worker::start(&scene, &node.url(), &[], &[]);
+    // It is never idle: whenever little is left, there comes more.
+    let mut busy = 0;
+    let finished = || scene.s3.objects("results").contains_key("store/batches/starved/_SUCCESS");
+    until("the share of the starved batch", async || {
+        if admin.depth().await.unwrap().ready < 400 {
+            let batch = format!("busy-{busy}");
+            scene.produce(&["enqueue", "s3://photos/", "--batch", &batch, "--task-size", "1"]).await;
+            busy += 1;
+        }
+        finished()
+    })
+    .await;
+    let (starved, idle) =
+        ("pixelmill_tasks_started_total{source=\"starved\"}", "pixelmill_tasks_started_total{source=\"idle\"}");
+    assert_eq!((worker.metric(starved).await, worker.metric(idle).await), (10.0, 0.0));
+    assert!(worker.metric("pixelmill_queue_deliveries_total").await >= 90.0, "one in ten");
+    scene.verify("starved").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_nobody_reaches_counts_as_silence() {
+    let node = rabbitmq::shared().await;
+    let scene = Scene::start(node.url()).await;
+    scene.put_images(16);
+    scene.enqueue("alone").await;
+    let nobody = format!("amqp://guest:guest@{}", http::free_address());
+    let mut worker = Worker::start(&scene, &nobody, &["--until-complete", "--batch", "alone"], &[]);
+    assert_eq!(worker.ended().await, Some(0));
+    scene.verify("alone").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_worker_looks_after_dead_letters_and_what_they_need() {
+    let node = rabbitmq::shared().await;
+    let scene = Scene::start(node.url()).await;
+    scene.put_images(24);
+    scene.enqueue("dead").await;
+    let broker = Broker::new(node.url().parse::<AmqpUrl>().unwrap(), "undertaker");
+    let topology = topology(&scene);
+    let options = ConsumerOptions { prefetch: 1, ..ConsumerOptions::default() };
+    let mut consumer = Consumer::start(&broker, &topology, options);
+    for _ in 0..3 {
+        let delivery = tokio::time::timeout(LIMIT, consumer.next()).await.unwrap().unwrap();
+        delivery.reject().await;
+    }
+    consumer.stop(Duration::from_secs(5)).await;
+    let mut admin = Admin::new(&broker, &topology);
+    until("dead letters", async || admin.dead_depth().await.unwrap().ready == 3).await;
+    node.unbind(topology.dead()).await.unwrap();
+    assert!(node.bindings(topology.dead()).await.unwrap().is_empty());
+
+    let worker = Worker::start(&scene, &node.url(), &[], &[]);
+    let dealt_with = async || {
+        let mut sum = 0.0;
+        for outcome in ["republished", "dropped"] {
+            sum += worker.metric(&format!("pixelmill_dead_letters_total{{outcome=\"{outcome}\"}}")).await;
+        }
+        sum
+    };
+    until("dead letters that are dealt with", async || dealt_with().await == 3.0).await;
+    until("the finished batch", async || worker.metric("pixelmill_batches_finished_total").await == 1.0).await;
+    until("an empty queue", async || admin.depth().await.unwrap().ready == 0).await;
+    assert_eq!(admin.dead_depth().await.unwrap().ready, 0);
+    admin.close().await;
+    assert_eq!(node.bindings(topology.dead()).await.unwrap(), [topology.dead()], "bound again");
+    scene.verify("dead").await;
+}
+
+fn topology(scene: &Scene) -> Topology {
+    Topology::new(&scene.queue).unwrap()
+}

@@ -1,0 +1,100 @@
+//! A worker with variables of its own, whose log can be read.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+use tests::http;
+
+use tests::scene::{LIMIT, Scene};
+
+/// A running worker.
+pub struct Worker {
+    process: Child,
+    folder: tempfile::TempDir,
+    /// Where it serves metrics and health.
+    pub address: SocketAddr,
+}
+
+impl Worker {
+    /// Starts `worker run` with these arguments and variables on the queue and the store of `scene`.
+    pub fn start(scene: &Scene, amqp_url: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Worker {
+        let folder = tempfile::tempdir().unwrap();
+        let address = http::free_address();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_worker-under-test"));
+        command.args(["run", "--threads", "1", "--max-memory", "600MiB"]).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.env("PIXELMILL_STORE", "s3://results/store").env("PIXELMILL_QUEUE", &scene.queue);
+        command.env("PIXELMILL_AMQP_URL", amqp_url).envs(scene.s3.environment());
+        command.env("PIXELMILL_LISTEN", address.to_string());
+        command.env("PIXELMILL_TERMINATION_LOG", folder.path().join("last-words"));
+        command.env("PIXELMILL_MODEL_CACHE", folder.path().join("models"));
+        command.envs(variables.iter().copied());
+        Worker { process: command.spawn().unwrap(), folder, address }
+    }
+
+    /// Waits for its end; the exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        until("the end of a worker", async || self.process.try_wait().unwrap().is_some()).await;
+        self.process.wait().unwrap().code()
+    }
+
+    /// Tells it to stop.
+    pub fn terminate(&self) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.process), rustix::process::Signal::TERM)
+            .unwrap();
+    }
+
+    /// What it left for Kubernetes.
+    pub fn last_words(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("last-words")).unwrap_or_default()
+    }
+
+    /// Its own model cache.
+    pub fn models(&self) -> PathBuf {
+        self.folder.path().join("models")
+    }
+
+    /// What it logged so far; everything but the last words is JSON.
+    pub fn log(&self) -> Vec<Map<String, Value>> {
+        let text = std::fs::read_to_string(self.folder.path().join("log")).unwrap();
+        text.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Waits until it logs something with this message.
+    pub async fn until_logged(&self, message: &str) {
+        let logged = async || self.log().iter().any(|line| line["message"].as_str() == Some(message));
+        until(message, logged).await;
+    }
+
+    /// Status and body of a page; 0 while nothing is served.
+    pub async fn page(&self, path: &str) -> (u16, String) {
+        http::get(self.address, path).await.unwrap_or_default()
+    }
+
+    /// The value of a metric, its labels as they are served.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.page("/metrics").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        line.unwrap_or(f64::NAN)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ended_before = self.process.kill();
+        let _status = self.process.wait();
+    }
+}
+
+/// Waits for something that somebody else brings about.
+pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !condition().await {
+        assert!(started.elapsed() < LIMIT, "{what} did not come within {LIMIT:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,42 @@
+//! How long an engine worked on an image, as it tells its parent.
+
+use std::time::Duration;
+
+use crate::observe::{Stage, metrics};
+
+/// How long the parts of the work on an image took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// From bytes to the model's input tensor.
+    pub decode: Duration,
+    /// From the input tensor to scores; zero if it did not come to that.
+    pub infer: Duration,
+}
+
+impl Times {
+    /// Counts them into the metrics of the parent.
+    pub(super) fn record(self) {
+        metrics().took(Stage::Decode, self.decode);
+        if !self.infer.is_zero() {
+            metrics().took(Stage::Infer, self.infer);
+        }
+    }
+
+    pub(super) const BYTES: usize = 16;
+
+    pub(super) fn encode(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..8].copy_from_slice(&(self.decode.as_micros() as u64).to_le_bytes());
+        bytes[8..].copy_from_slice(&(self.infer.as_micros() as u64).to_le_bytes());
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8; Self::BYTES]) -> Self {
+        let microseconds = |at: usize| {
+            let mut field = [0; 8];
+            field.copy_from_slice(&bytes[at..at + 8]);
+            Duration::from_micros(u64::from_le_bytes(field))
+        };
+        Self { decode: microseconds(0), infer: microseconds(8) }
+    }
+}
