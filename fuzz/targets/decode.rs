@@ -1,4 +1,4 @@
-//! Any bytes through decode and preprocessing: `cargo +nightly fuzz run decode corpus/decode ../worker/imaging/fixtures`.
+//! Any bytes as an image: refused, or pixels of the size that it says, within the limits, that become a tensor.
 
 #![no_main]
 
