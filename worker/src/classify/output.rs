@@ -11,6 +11,8 @@ use crate::cli::{ClassifyArgs, Format};
 
 /// Rows of a table on a terminal; longer ones are cut, with a hint.
 const TABLE_ROWS: usize = 200;
+/// Widest name of an image in such a table: label and score stay on its line.
+const NAME_WIDTH: usize = 56;
 /// With the rows of failed images, which are shown even then.
 const TABLE_ROWS_WITH_FAILED: usize = 400;
 
@@ -91,7 +93,9 @@ impl Output {
                 if self.on_terminal && self.table.len() >= most {
                     self.table_left_out += 1;
                 } else {
-                    self.table.push(table_row(row));
+                    let [name, what, score] = table_row(row);
+                    let name = if self.on_terminal { shortened(name) } else { name };
+                    self.table.push([name, what, score]);
                 }
                 Ok(())
             }
@@ -147,6 +151,14 @@ fn table_row(row: &Row) -> [String; 3] {
     }
 }
 
+/// The end of a long name, which tells it from others.
+fn shortened(name: String) -> String {
+    match name.chars().count().checked_sub(NAME_WIDTH) {
+        None | Some(0) => name,
+        Some(over) => std::iter::once('…').chain(name.chars().skip(over + 1)).collect(),
+    }
+}
+
 /// Control characters in a name must not reach the terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
@@ -179,6 +191,15 @@ fn write_csv(to: &mut impl Write, row: &Row) -> io::Result<()> {
 mod tests {
     use super::*;
     use batch::{ErrorCode, ImageRef, Label, Outcome};
+
+    #[test]
+    fn a_long_name_keeps_its_end() {
+        let long = format!("{}/é.jpg", "a".repeat(100));
+        let short = shortened(long);
+        assert_eq!(short.chars().count(), NAME_WIDTH);
+        assert!(short.starts_with('…') && short.ends_with("a/é.jpg"));
+        assert_eq!(shortened("a.jpg".into()), "a.jpg");
+    }
 
     #[test]
     fn csv_and_table_show_hostile_names_harmlessly() {
