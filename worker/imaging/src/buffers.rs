@@ -14,15 +14,28 @@ thread_local! {
 
 /// A buffer of `length` bytes that hold anything.
 pub(crate) fn take(length: usize) -> Vec<u8> {
+    let mut buffer = spare(length);
+    buffer.resize(length, 0);
+    buffer
+}
+
+/// An empty buffer with room for `capacity` bytes.
+pub(crate) fn empty(capacity: usize) -> Vec<u8> {
+    let mut buffer = spare(capacity);
+    buffer.clear();
+    buffer.reserve(capacity);
+    buffer
+}
+
+/// A kept buffer with room for `capacity` bytes, or a new one without room.
+fn spare(capacity: usize) -> Vec<u8> {
     let spare = SPARE.try_with(|spare| {
         let mut spare = spare.borrow_mut();
-        let fits = spare.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= length);
+        let fits = spare.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= capacity);
         let best = fits.min_by_key(|(_, buffer)| buffer.capacity()).map(|(number, _)| number);
         best.map(|number| spare.swap_remove(number))
     });
-    let mut buffer = spare.ok().flatten().unwrap_or_default();
-    buffer.resize(length, 0);
-    buffer
+    spare.ok().flatten().unwrap_or_default()
 }
 
 /// Keeps a buffer for later, unless there are enough.

@@ -1,4 +1,4 @@
-//! How near real layers come to the processor's peak. usage: layers [ISA] [NAME]
+//! How near real layers come to the processor's peak. usage: layers [ISA] [NAME] [--json]
 
 #![expect(clippy::print_stdout, reason = "an example's output is its result")]
 
@@ -40,7 +40,8 @@ const LAYERS: &[Layer] = &[
 ];
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
+    let json = std::env::args().any(|argument| argument == "--json");
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--json");
     let isa = arguments.next().map_or(Isa::best(), |name| Isa::named(&name).expect("an instruction set"));
     let only = arguments.next().unwrap_or_default();
     let mut noise = Noise::new(1);
@@ -71,12 +72,11 @@ fn main() {
             time = time.min(best(8, || conv.run(&x, None, &mut y, &mut scratch)));
         }
         let speed = (2 * conv.output().planar_len() * input.channels * kernel * kernel) as f64 / time;
-        println!(
-            "{name:28} {:7.3} ms {:6.1} GFLOP/s {:5.1} % of {:.1}",
-            time * 1e3,
-            speed / 1e9,
-            speed / top * 100.0,
-            top / 1e9
-        );
+        let (ms, share, top, way) = (time * 1e3, speed / top, top / 1e9, conv.way());
+        if json {
+            println!(r#"{{"layer": "{name}", "way": "{way}", "ms": {ms}, "share": {share}, "peak": {top}}}"#);
+        } else {
+            println!("{name:28} {way:8} {ms:7.3} ms {:6.1} GFLOP/s {:5.1} % of {top:.1}", speed / 1e9, share * 100.0);
+        }
     }
 }

@@ -106,6 +106,14 @@ impl Convolution {
         self.output
     }
 
+    /// How it runs, for tables of measurements: `direct` or `winograd`.
+    pub fn way(&self) -> &'static str {
+        match self.way {
+            Way::Direct(_) => "direct",
+            Way::Winograd(_) => "winograd",
+        }
+    }
+
     /// Floats of the input, in its layout.
     pub fn input_len(&self) -> usize {
         self.input_len

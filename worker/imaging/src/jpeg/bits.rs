@@ -1,78 +1,88 @@
 //! The bits of entropy-coded data, without the bytes that are stuffed into them.
 
-/// Reads bits from the most significant end. After the data, that is at a marker or at the end of the file, it supplies
-/// zeros and remembers that it did.
+use crate::buffers;
+
+/// Zeros after the data, so that eight bytes can be loaded wherever a bit is.
+const PADDING: usize = 8;
+
+/// The data between two markers, without stuffed bytes: taking those out once costs less than looking for them with
+/// every load.
+#[derive(Default)]
+pub(super) struct Plain {
+    /// The data and [`PADDING`].
+    bytes: Vec<u8>,
+}
+
+impl Plain {
+    /// Takes the data from `position` on, and gives the position of the marker that ends it, or the end of `data`.
+    #[inline(always)]
+    pub fn fill(&mut self, data: &[u8], mut position: usize) -> usize {
+        if self.bytes.capacity() == 0 {
+            self.bytes = buffers::empty(data.len().saturating_sub(position) + PADDING);
+        }
+        self.bytes.clear();
+        let marker = loop {
+            let rest = data.get(position..).unwrap_or_default();
+            let length = length_before_ff(rest);
+            self.bytes.extend_from_slice(&rest[..length]);
+            let rest = &rest[length..];
+            position += length;
+            match rest.iter().position(|&byte| byte != 0xff) {
+                Some(fill) if rest[fill] == 0 => {
+                    self.bytes.push(0xff);
+                    position += fill + 1;
+                }
+                Some(fill) => break position + fill - 1,
+                None => break data.len(),
+            }
+        };
+        self.bytes.extend([0; PADDING]);
+        marker
+    }
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        buffers::give(std::mem::take(&mut self.bytes));
+    }
+}
+
+/// How many bytes come before the first 0xff.
+#[inline(always)]
+fn length_before_ff(data: &[u8]) -> usize {
+    let (chunks, _) = data.as_chunks::<32>();
+    // Without a way out of the inner loop, so that it becomes a few vector instructions.
+    let plain = |chunk: &&[u8; 32]| chunk.iter().fold(true, |plain, &byte| plain & (byte != 0xff));
+    let start = 32 * chunks.iter().take_while(plain).count();
+    start + data[start..].iter().position(|&byte| byte == 0xff).unwrap_or(data.len() - start)
+}
+
+/// Reads bits from the most significant end. After the data it supplies zeros.
 ///
 /// Hot loops work on a copy and write it back: no pointer to the copy ever leaves them, so it stays in registers.
 #[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
-    data: &'a [u8],
+    bytes: &'a [u8],
     position: usize,
     /// The next bits, at the top. Below the `count` valid ones are either zeros or the true bits after them.
     buffer: u64,
     count: u32,
-    /// How many of the bits in the buffer, or consumed already, are zeros after the data.
-    supplied: u32,
 }
 
 impl<'a> Bits<'a> {
-    /// Starts at byte `position` of `data`.
-    pub fn new(data: &'a [u8], position: usize) -> Self {
-        Self { data, position, buffer: 0, count: 0, supplied: 0 }
+    /// From the first bit on.
+    pub fn new(plain: &'a Plain) -> Self {
+        Self { bytes: &plain.bytes, position: 0, buffer: 0, count: 0 }
     }
 
-    /// Makes at least 32 bits valid.
+    /// Makes at least 56 bits valid. There is no branch that data decides: it would be guessed wrong too often.
     #[inline(always)]
     pub fn refill(&mut self) {
-        if self.count >= 32 {
-            return;
-        }
-        if let Some(bytes) = self.data.get(self.position..).and_then(<[u8]>::first_chunk) {
-            let word = u64::from_be_bytes(*bytes);
-            // A byte of 0xff in the word, or (rarely, harmlessly) one that follows it.
-            let stuffed = (!word).wrapping_sub(0x0101_0101_0101_0101) & word & 0x8080_8080_8080_8080;
-            if stuffed == 0 {
-                self.buffer |= word >> self.count;
-                let bytes = (63 - self.count) / 8;
-                self.position += bytes as usize;
-                self.count += bytes * 8;
-                return;
-            }
-        }
-        *self = self.refilled_slowly();
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn refilled_slowly(mut self) -> Self {
-        while self.count < 56 {
-            let byte = match self.data.get(self.position) {
-                Some(0xff) => {
-                    let after = self.data[self.position..].iter().position(|&byte| byte != 0xff);
-                    match after.map(|after| (after, self.data[self.position + after])) {
-                        Some((after, 0)) => {
-                            self.position += after + 1;
-                            0xff
-                        }
-                        _ => {
-                            self.supplied += 8;
-                            0
-                        }
-                    }
-                }
-                Some(&byte) => {
-                    self.position += 1;
-                    byte
-                }
-                None => {
-                    self.supplied += 8;
-                    0
-                }
-            };
-            self.buffer |= u64::from(byte) << (56 - self.count);
-            self.count += 8;
-        }
-        self
+        let bytes = self.bytes.get(self.position..).and_then(<[u8]>::first_chunk);
+        let word = bytes.map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        self.buffer |= word >> self.count;
+        self.position += ((63 - self.count) / 8) as usize;
+        self.count |= 56;
     }
 
     /// The next 64 bits, of which those after a refill are valid.
@@ -81,7 +91,7 @@ impl<'a> Bits<'a> {
         self.buffer
     }
 
-    /// Drops up to 32 valid bits.
+    /// Drops up to 56 valid bits.
     #[inline(always)]
     pub fn consume(&mut self, bits: u32) {
         self.buffer <<= bits;
@@ -100,23 +110,7 @@ impl<'a> Bits<'a> {
     /// Whether bits were consumed that the data does not have.
     #[inline(always)]
     pub fn overran(&self) -> bool {
-        self.count < self.supplied
-    }
-
-    /// Forgets the bits up to the next byte and the buffered ones, and gives the position of the next marker, or the
-    /// end of the data.
-    pub fn position_of_marker(&self) -> usize {
-        let mut at = self.position;
-        while let Some(next) = self.data.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff)) {
-            at += next;
-            match self.data.get(at + 1) {
-                Some(0) => at += 2,
-                Some(0xff) => at += 1,
-                Some(_) => return at,
-                None => break,
-            }
-        }
-        self.data.len()
+        self.position * 8 > (self.bytes.len() - PADDING) * 8 + self.count as usize
     }
 }
 
@@ -126,7 +120,9 @@ mod tests {
 
     /// Reads all bits in the given steps and gives them as text.
     fn read(data: &[u8], step: u32) -> String {
-        let mut bits = Bits::new(data, 0);
+        let mut plain = Plain::default();
+        plain.fill(data, 0);
+        let mut bits = Bits::new(&plain);
         let mut text = String::new();
         loop {
             let value = bits.take(step);
@@ -147,8 +143,25 @@ mod tests {
             let read = read(&data, step);
             assert_eq!(read, plain[..plain.len() / step as usize * step as usize], "in steps of {step}");
         }
-        let mut bits = Bits::new(&data, 0);
-        bits.take(3);
-        assert_eq!(bits.position_of_marker(), 17);
+    }
+
+    #[test]
+    fn the_next_marker_is_found_wherever_it_is() {
+        for length in 0..80 {
+            let mut plain = Plain::default();
+            let data = [vec![7; length], vec![0xff, 0xff, 0xff, 0xd0, 7]].concat();
+            assert_eq!(plain.fill(&data, 0), length + 2);
+            assert_eq!(plain.bytes, [vec![7; length], vec![0; PADDING]].concat());
+            assert_eq!(plain.fill(&data, length + 4), data.len());
+            assert_eq!(plain.bytes.len(), 1 + PADDING);
+            // Bytes that only fill up, and then nothing.
+            assert_eq!(plain.fill(&data[..length + 2], 0), length + 2);
+            assert_eq!(plain.bytes.len(), length + PADDING);
+            // Fill bytes before a stuffed one count as one.
+            let data = [vec![7; length], vec![0xff, 0xff, 0, 7]].concat();
+            assert_eq!(plain.fill(&data, 0), data.len());
+            assert_eq!(plain.bytes.len(), length + 2 + PADDING);
+        }
+        assert_eq!(Plain::default().fill(&[1], 3), 1);
     }
 }

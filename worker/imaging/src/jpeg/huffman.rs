@@ -9,8 +9,8 @@ const FAST_BITS: u32 = 10;
 /// Codes of one table, with what a decoder wants to know of their symbols.
 pub(super) struct Huffman {
     fast: Box<[Symbol; 1 << FAST_BITS]>,
-    /// Codes that are found in one look together with the coefficient after them.
-    whole: Box<[Whole; 1 << FAST_BITS]>,
+    /// What is found in one look together with its coefficient, and often the next one, too.
+    pairs: Box<[Pair; 1 << FAST_BITS]>,
     /// For each length, one more than its last code, aligned to 16 bits.
     limits: [u32; 17],
     /// For each length, what to add to a code for the position of its symbol.
@@ -75,32 +75,75 @@ impl Symbol {
     }
 }
 
-/// A symbol with its coefficient: bits of both, coefficients that are done after it (as in [`Symbol`]), and its value in
-/// the upper half.
+/// A symbol with its coefficient, and the symbol after it with its own, if all that is found in one look; otherwise the
+/// first takes the place of the second. In a register, from the lowest byte: bits of both, bits of the first,
+/// coefficients that are done after the first, and after both (as in [`Symbol`]), and the two values, two bytes each.
+/// Zero means "not found in one look".
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Whole(u32);
+pub(super) struct Pair(u64);
 
-impl Whole {
-    fn new(symbol: Symbol, value: i32) -> Self {
-        Self(symbol.bits() | symbol.advance() << 8 | (value as u32) << 16)
+impl Pair {
+    /// What stands at the top of `bits`, of which `FAST_BITS` are known.
+    fn of(bits: u64, fast: &[Symbol; 1 << FAST_BITS]) -> Self {
+        let found = |bits: u64, known: u32| {
+            let symbol = fast[(bits >> (64 - FAST_BITS)) as usize];
+            let value = coefficient(bits << symbol.code_bits(), symbol.size());
+            (symbol.bits() > 0 && symbol.bits() <= known).then_some((symbol.bits(), symbol.advance(), value))
+        };
+        let Some((first_bits, advance, value)) = found(bits, FAST_BITS) else { return Self::default() };
+        let end = (first_bits, advance, value);
+        let (more, further, second) = match found(bits << first_bits, FAST_BITS - first_bits) {
+            Some((more, further, second)) if advance < 64 => (first_bits + more, advance + further, second),
+            _ => end,
+        };
+        let [low, high] = [value, second].map(|value| u64::from(value as u16));
+        Self(
+            u64::from(u32::from_le_bytes([more, first_bits, advance, further].map(|part| part as u8)))
+                | low << 32
+                | high << 48,
+        )
     }
 
-    /// Bits of the code and of the coefficient.
+    /// Whether there is a symbol.
+    #[inline(always)]
+    pub fn is_some(self) -> bool {
+        self != Self::default()
+    }
+
+    /// Bits of all.
     #[inline(always)]
     pub fn bits(self) -> u32 {
-        self.0 & 0xff
+        self.0 as u32 & 0xff
     }
 
-    /// Coefficients that are done after this one: 64 at the end of the block.
+    /// Bits of the first symbol and its coefficient.
     #[inline(always)]
-    pub fn advance(self) -> u32 {
-        self.0 >> 8 & 0xff
+    pub fn first_bits(self) -> u32 {
+        self.0 as u32 >> 8 & 0xff
     }
 
-    /// The coefficient.
+    /// Coefficients that are done after the first one: 64 at the end of the block.
+    #[inline(always)]
+    pub fn advance(self) -> usize {
+        self.0 as usize >> 16 & 0xff
+    }
+
+    /// Coefficients that are done after both: more than 64 at the end of the block.
+    #[inline(always)]
+    pub fn advance_both(self) -> usize {
+        self.0 as usize >> 24 & 0xff
+    }
+
+    /// The first coefficient.
     #[inline(always)]
     pub fn value(self) -> i32 {
-        self.0 as i32 >> 16
+        i32::from((self.0 >> 32) as i16)
+    }
+
+    /// The second coefficient.
+    #[inline(always)]
+    pub fn second(self) -> i32 {
+        i32::from((self.0 >> 48) as i16)
     }
 }
 
@@ -116,7 +159,7 @@ impl Huffman {
         let bad = || DecodeError::Undecodable("a Huffman table with more codes than there can be".into());
         let mut table = Self {
             fast: Box::new([Symbol::default(); 1 << FAST_BITS]),
-            whole: Box::new([Whole::default(); 1 << FAST_BITS]),
+            pairs: Box::new([Pair::default(); 1 << FAST_BITS]),
             limits: [0; 17],
             offsets: [0; 17],
             symbols: symbols.to_vec(),
@@ -141,26 +184,21 @@ impl Huffman {
             table.limits[bits as usize] = code << (16 - bits);
             code <<= 1;
         }
-        for (look, (whole, symbol)) in table.whole.iter_mut().zip(table.fast.iter()).enumerate() {
-            if symbol.bits() > 0 && symbol.bits() <= FAST_BITS {
-                let bits = (look as u64) << (64 - FAST_BITS);
-                *whole = Whole::new(*symbol, coefficient(bits << symbol.code_bits(), symbol.size()));
-            }
+        for (look, pair) in table.pairs.iter_mut().enumerate() {
+            *pair = Pair::of((look as u64) << (64 - FAST_BITS), &table.fast);
         }
         Ok(table)
     }
 
-    /// The next symbol and its coefficient in one look, where both are short; bits must be valid.
+    /// The next one or two symbols with their coefficients, where they are short; bits must be valid.
     #[inline(always)]
-    pub fn look_whole(&self, bits: &Bits<'_>) -> Option<Whole> {
-        let whole = self.whole[(bits.peek() >> (64 - FAST_BITS)) as usize];
-        (whole != Whole::default()).then_some(whole)
+    pub fn look_pair(&self, bits: &Bits<'_>) -> Pair {
+        self.pairs[(bits.peek() >> (64 - FAST_BITS)) as usize]
     }
 
-    /// The next symbol, or one that ends every block; its bits are valid but not consumed.
+    /// The next symbol, or one that ends every block; 31 bits must be valid.
     #[inline(always)]
-    pub fn look(&self, bits: &mut Bits<'_>) -> Symbol {
-        bits.refill();
+    pub fn look(&self, bits: &Bits<'_>) -> Symbol {
         let symbol = self.fast[(bits.peek() >> (64 - FAST_BITS)) as usize];
         if symbol == Symbol::default() { self.look_slowly(bits.peek()) } else { symbol }
     }
@@ -184,6 +222,7 @@ impl Huffman {
     /// The next symbol's value, consumed.
     #[inline(always)]
     pub fn value(&self, bits: &mut Bits<'_>) -> Result<u8, DecodeError> {
+        bits.refill();
         let symbol = self.look(bits).checked()?;
         bits.consume(symbol.code_bits());
         Ok(symbol.value())
@@ -205,6 +244,7 @@ pub(super) fn coefficient(bits: u64, size: u32) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bits::Plain;
     use super::*;
 
     #[test]
@@ -225,16 +265,45 @@ mod tests {
         let mut counts = [0; 16];
         (counts[0], counts[1], counts[15]) = (1, 1, 2);
         let table = Huffman::new(&counts, &[0x01, 0xf0, 0x23, 0x00]).unwrap();
-        let data = [0b0100_0000, 0b1100_0000, 0, 0b1100_0000, 0b0000_0000, 0b1111_1111, 0, 0, 0, 0, 0];
-        let mut bits = Bits::new(&data, 0);
-        let mut next = || table.value(&mut bits);
-        assert_eq!(next().unwrap(), 0x01);
-        assert_eq!(next().unwrap(), 0xf0);
-        bits = Bits::new(&[0b1100_0000, 0, 0b1100_0000, 0b0000_0001, 0xff, 0, 0xff], 0);
-        let mut next = || table.value(&mut bits);
-        assert_eq!(next().unwrap(), 0x23);
-        assert_eq!(next().unwrap(), 0x00);
-        assert_eq!(next().unwrap_err().code(), "undecodable");
+        let values = |data: &[u8]| {
+            let mut plain = Plain::default();
+            plain.fill(data, 0);
+            let mut bits = Bits::new(&plain);
+            [(); 2].map(|()| table.value(&mut bits).map_err(|error| error.code()))
+        };
+        assert_eq!(values(&[0b0100_0000]), [Ok(0x01), Ok(0xf0)]);
+        assert_eq!(values(&[0b1100_0000, 0, 0b1100_0000, 0b0000_0001]), [Ok(0x23), Ok(0x00)]);
+        assert_eq!(values(&[0b0111_1111, 0b1100_0000]), [Ok(0x01), Err("undecodable")]);
+    }
+
+    #[test]
+    fn pairs_are_what_single_looks_give() {
+        // 1-bit code: one coefficient of one bit; 2 bits: end of block; 3 bits: 16 zeros; 4 bits: two zeros and 3 bits.
+        let table = Huffman::new(&[1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[0x01, 0x00, 0xf0, 0x23]).unwrap();
+        for look in 0..1u64 << FAST_BITS {
+            let bits = look << (64 - FAST_BITS);
+            let single = |bits: u64| {
+                let symbol = table.fast[(bits >> (64 - FAST_BITS)) as usize];
+                (symbol, coefficient(bits << symbol.code_bits(), symbol.size()))
+            };
+            let (pair, (first, value)) = (table.pairs[look as usize], single(bits));
+            let (second, second_value) = single(bits << first.bits());
+            if first.bits() == 0 || first.bits() > FAST_BITS {
+                assert!(!pair.is_some());
+                continue;
+            }
+            assert_eq!(
+                (pair.first_bits(), pair.advance(), pair.value()),
+                (first.bits(), first.advance() as usize, value)
+            );
+            let both = first.bits() + second.bits();
+            let (bits, advance, last) = if second.bits() > 0 && both <= FAST_BITS && first.advance() < 64 {
+                (both, (first.advance() + second.advance()) as usize, second_value)
+            } else {
+                (pair.first_bits(), pair.advance(), value)
+            };
+            assert_eq!((pair.bits(), pair.advance_both(), pair.second()), (bits, advance, last), "{look:010b}");
+        }
     }
 
     #[test]

@@ -36,6 +36,19 @@ impl Size {
     }
 }
 
+impl Size {
+    /// Whether the transform reads the coefficient at this position, row by row.
+    pub fn reads(self, position: usize) -> bool {
+        let counts = |index: usize| match self {
+            Self::One => index == 0,
+            Self::Two => index == 0 || index % 2 == 1,
+            Self::Four => index != 4,
+            Self::Eight => true,
+        };
+        counts(position / 8) && counts(position % 8)
+    }
+}
+
 /// Dequantised coefficients of a block, row by row. Entry 64 is never read: what lies after a block ends up there.
 pub(super) type Coefficients = [i32; 65];
 

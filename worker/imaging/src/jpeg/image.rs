@@ -2,7 +2,7 @@
 
 use super::bits::Bits;
 use super::file::{File, Segment};
-use super::frame::{Component, Frame, ZIGZAG};
+use super::frame::{Component, Frame};
 use super::idct::{Coefficients, Size, transform};
 use super::planes::{Color, Plane, rgb};
 use super::progressive::{Pass, Stored};
@@ -18,7 +18,7 @@ pub(super) struct Image {
     /// The quantisation table of each component, as it stood at the component's first scan.
     quantisation: Vec<Option<[u16; 64]>>,
     /// Coefficients of each component of a progressive file.
-    stored: Vec<Vec<Stored>>,
+    stored: Vec<Stored>,
     /// For each component and coefficient of a progressive file, the bits that are still left out.
     missing: Vec<[u32; 64]>,
 }
@@ -26,14 +26,14 @@ pub(super) struct Image {
 impl Image {
     pub fn new(frame: &Frame, reduction: usize) -> Self {
         let components = frame.components.len();
-        let stored = |component: &Component| match frame.progressive {
-            true => vec![Stored::ZERO; component.padded.0 * component.padded.1],
-            false => Vec::new(),
+        let stored = |component: &Component| {
+            Stored::new(component.padded.0 * component.padded.1, frame.block_size(component, reduction))
         };
+        let progressive: &[Component] = if frame.progressive { &frame.components } else { &[] };
         Self {
             planes: Plane::all(frame, reduction),
             quantisation: vec![None; components],
-            stored: frame.components.iter().map(stored).collect(),
+            stored: progressive.iter().map(stored).collect(),
             missing: vec![[u32::MAX; 64]; components],
         }
     }
@@ -88,6 +88,7 @@ impl Image {
     }
 
     /// Reads a progressive scan into coefficients.
+    #[inline(always)]
     fn refine(&mut self, file: &File<'_>, frame: &Frame, scan: &Scan) -> Result<End, DecodeError> {
         let mut passes = Vec::with_capacity(scan.parts.len());
         for &part in &scan.parts {
@@ -105,14 +106,14 @@ impl Image {
             let Some(quantisation) = quantisation else { continue };
             let side = plane.size.side();
             let mut block = [0; 65];
-            for (number, stored) in stored.iter().enumerate() {
-                for ((&value, &step), &place) in stored.values.iter().zip(quantisation).zip(&ZIGZAG) {
-                    block[usize::from(place)] = i32::from(value) * i32::from(step);
-                }
-                let last = stored.last();
+            for number in 0..component.padded.0 * component.padded.1 {
+                let last = stored.dequantised(number, quantisation, &mut block);
                 let (x, y) = (number % component.padded.0, number / component.padded.0);
                 let start = y * side * plane.stride + x * side;
                 transform(plane.size, &block, last, &mut plane.samples[start..], plane.stride);
+                if last > 0 {
+                    block = [0; 65];
+                }
             }
         }
     }
@@ -177,7 +178,7 @@ struct ProgressiveBlocks<'a> {
     /// For every part, its component and what this scan does to it.
     passes: Vec<(usize, Pass<'a>)>,
     frame: &'a Frame,
-    stored: &'a mut [Vec<Stored>],
+    stored: &'a mut [Stored],
 }
 
 impl Blocks for ProgressiveBlocks<'_> {
@@ -190,7 +191,7 @@ impl Blocks for ProgressiveBlocks<'_> {
         (x, y): (usize, usize),
     ) -> Result<(), DecodeError> {
         let (component, pass) = &self.passes[number];
-        let block = &mut self.stored[*component][y * self.frame.components[*component].padded.0 + x];
-        pass.read(bits, &mut carry.dc[number], &mut carry.end_of_band, block)
+        let mut block = self.stored[*component].block(y * self.frame.components[*component].padded.0 + x);
+        pass.read(bits, &mut carry.dc[number], &mut carry.end_of_band, &mut block)
     }
 }

@@ -1,34 +1,91 @@
 //! Scans of progressive files, each of which refines the coefficients of whole components.
 
 use super::bits::Bits;
-use super::frame::Tables;
+use super::frame::{Tables, ZIGZAG};
 use super::huffman::{Huffman, coefficient};
+use super::idct::{Coefficients, Size};
 use super::scan::{Part, Scan, ac, dc, difference};
 use crate::DecodeError;
 
-/// Coefficients of a block, not dequantised, in zigzag order.
-#[derive(Clone)]
+/// Coefficients of a component, not dequantised: only those that count at its scale, and apart from each other what most
+/// scans touch and what few do. So the many passes over a large file mostly stay in the cache.
 pub(super) struct Stored {
-    pub values: [i16; 64],
-    /// A bit for every coefficient that is not zero, but for the first one: most are zero and need no look.
-    set: u64,
+    /// The first coefficient of each block.
+    first: Vec<i16>,
+    /// For each block a bit for every other coefficient, in zigzag order, that is not zero.
+    set: Vec<u64>,
+    /// For each block those of the others that count.
+    values: Vec<i16>,
+    /// Where in a block's values each coefficient is, in zigzag order; [`NOWHERE`] if it does not count.
+    slots: [u8; 64],
+    count: usize,
+}
+
+const NOWHERE: u8 = u8::MAX;
+
+/// A block of [`Stored`].
+pub(super) struct Block<'a> {
+    first: &'a mut i16,
+    set: &'a mut u64,
+    values: &'a mut [i16],
+    slots: &'a [u8; 64],
 }
 
 impl Stored {
-    /// A block of zeros.
-    pub const ZERO: Self = Self { values: [0; 64], set: 0 };
-
-    /// Position of the last coefficient that is not zero; 0 if there is none but the first one.
-    pub fn last(&self) -> usize {
-        self.set.checked_ilog2().unwrap_or(0) as usize
+    /// Zeros.
+    pub fn new(blocks: usize, size: Size) -> Self {
+        let mut count = 0;
+        let slots = std::array::from_fn(|at| {
+            if at == 0 || !size.reads(usize::from(ZIGZAG[at])) {
+                return NOWHERE;
+            }
+            count += 1;
+            (count - 1) as u8
+        });
+        let count = usize::from(count as u8);
+        Self { first: vec![0; blocks], set: vec![0; blocks], values: vec![0; blocks * count], slots, count }
     }
 
+    /// A block to change.
+    #[inline(always)]
+    pub fn block(&mut self, number: usize) -> Block<'_> {
+        Block {
+            first: &mut self.first[number],
+            set: &mut self.set[number],
+            values: &mut self.values[number * self.count..][..self.count],
+            slots: &self.slots,
+        }
+    }
+
+    /// Dequantises a block into `block`, which holds zeros, and gives the position of the last coefficient that is not
+    /// zero, in zigzag order; 0 if there is none but the first one.
+    #[inline(always)]
+    pub fn dequantised(&self, number: usize, steps: &[u16; 64], block: &mut Coefficients) -> usize {
+        block[0] = i32::from(self.first[number]) * i32::from(steps[0]);
+        let set = self.set[number];
+        let values = &self.values[number * self.count..][..self.count];
+        let mut rest = set;
+        while rest != 0 {
+            let at = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            if let Some(&value) = values.get(usize::from(self.slots[at])) {
+                block[usize::from(ZIGZAG[at])] = i32::from(value) * i32::from(steps[at]);
+            }
+        }
+        set.checked_ilog2().unwrap_or(0) as usize
+    }
+}
+
+impl Block<'_> {
     /// Sets a coefficient that was zero.
     #[inline(always)]
     fn put(&mut self, at: usize, value: i16) -> Result<(), DecodeError> {
         let past = || DecodeError::Undecodable("a coefficient after the last one of its block".into());
-        *self.values.get_mut(at).ok_or_else(past)? = value;
-        self.set |= u64::from(value != 0) << at;
+        let slot = *self.slots.get(at).ok_or_else(past)?;
+        if let Some(place) = self.values.get_mut(usize::from(slot)) {
+            *place = value;
+        }
+        *self.set |= u64::from(value != 0) << at;
         Ok(())
     }
 }
@@ -64,17 +121,17 @@ impl<'a> Pass<'a> {
         from: &mut Bits<'_>,
         last_dc: &mut i32,
         end_of_band: &mut u32,
-        block: &mut Stored,
+        block: &mut Block<'_>,
     ) -> Result<(), DecodeError> {
         let mut bits = *from;
         match *self {
             Self::First { dc, shift } => {
                 *last_dc = last_dc.wrapping_add(difference(dc, &mut bits)?);
-                block.values[0] = (*last_dc << shift) as i16;
+                *block.first = (*last_dc << shift) as i16;
             }
             Self::RefineFirst { bit } => {
                 if bits.take(1) == 1 {
-                    block.values[0] |= bit;
+                    *block.first |= bit;
                 }
             }
             Self::Band { ac, band, shift } => read_band(ac, band, shift, &mut bits, end_of_band, block)?,
@@ -95,7 +152,7 @@ fn read_band(
     shift: u32,
     bits: &mut Bits<'_>,
     end_of_band: &mut u32,
-    block: &mut Stored,
+    block: &mut Block<'_>,
 ) -> Result<(), DecodeError> {
     if *end_of_band > 0 {
         *end_of_band -= 1;
@@ -103,6 +160,7 @@ fn read_band(
     }
     let mut next = first;
     while next <= last {
+        bits.refill();
         let symbol = ac.look(bits).checked()?;
         let (run, size) = (symbol.value() >> 4, symbol.size());
         if size == 0 && run < 15 {
@@ -122,13 +180,13 @@ fn read_band(
 }
 
 /// A block that gets one more bit.
-struct Refine<'a, 'b> {
+struct Refine<'a, 'b, 'c> {
     bits: &'a mut Bits<'b>,
     bit: i16,
-    block: &'a mut Stored,
+    block: &'a mut Block<'c>,
 }
 
-impl Refine<'_, '_> {
+impl Refine<'_, '_, '_> {
     #[inline(always)]
     fn band(&mut self, ac: &Huffman, (first, last): (usize, usize), end_of_band: &mut u32) -> Result<(), DecodeError> {
         let mut next = first;
@@ -162,23 +220,45 @@ impl Refine<'_, '_> {
     /// Passes `zeros` zero coefficients and stops at the one after them, or after `last`; the others on the way get
     /// their bit.
     #[inline(always)]
-    fn skip_zeros(&mut self, mut next: usize, last: usize, mut zeros: u32) -> usize {
-        while next <= last {
-            let empty = (self.block.set >> next).trailing_zeros();
-            if empty > zeros {
-                return (next + zeros as usize).min(last + 1);
-            }
-            zeros -= empty;
-            next += empty as usize;
-            if next > last {
-                return last + 1;
-            }
-            let value = &mut self.block.values[next];
-            if self.bits.take(1) == 1 && *value & self.bit == 0 {
-                *value = value.wrapping_add(if *value > 0 { self.bit } else { -self.bit });
-            }
-            next += 1;
+    fn skip_zeros(&mut self, next: usize, last: usize, zeros: u32) -> usize {
+        if next > last {
+            return next;
         }
-        next
+        let set = *self.block.set;
+        let band = (u64::MAX << next) & (u64::MAX >> (63 - last));
+        let mut end = last + 1;
+        if zeros < 64 {
+            let mut empty = !set & band;
+            for _ in 0..zeros {
+                empty &= empty.wrapping_sub(1);
+            }
+            end = end.min(empty.trailing_zeros() as usize);
+        }
+        let mut others = set & band & (u64::MAX >> (64 - end));
+        while others != 0 {
+            // As many bits at once as a refill gives.
+            let count = others.count_ones().min(56);
+            self.bits.refill();
+            let mut corrections = self.bits.peek();
+            self.bits.consume(count);
+            for _ in 0..count {
+                if corrections >> 63 == 1 {
+                    self.correct(others.trailing_zeros() as usize);
+                }
+                corrections <<= 1;
+                others &= others - 1;
+            }
+        }
+        end
+    }
+
+    /// Gives a coefficient its bit, unless it has it.
+    #[inline(always)]
+    fn correct(&mut self, at: usize) {
+        if let Some(value) = self.block.values.get_mut(usize::from(self.block.slots[at]))
+            && *value & self.bit == 0
+        {
+            *value = value.wrapping_add(if *value > 0 { self.bit } else { -self.bit });
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Entropy-coded scans: which blocks come in which order, and how coefficients are coded.
 
-use super::bits::Bits;
+use super::bits::{Bits, Plain};
 use super::frame::{Frame, Tables, ZIGZAG};
 use super::huffman::{Huffman, coefficient, wrong_code};
 use super::idct::Coefficients;
@@ -107,7 +107,9 @@ impl Scan {
         (data, position): (&[u8], usize),
         blocks: &mut impl Blocks,
     ) -> Result<End, DecodeError> {
-        let (mut bits, mut carry) = (Bits::new(data, position), Carry::default());
+        let mut plain = Plain::default();
+        let mut marker = plain.fill(data, position);
+        let (mut bits, mut carry) = (Bits::new(&plain), Carry::default());
         let (across, down, shapes) = match self.parts.as_slice() {
             // Alone, a component comes block by block, and without those that only fill up groups.
             [part] => {
@@ -123,13 +125,13 @@ impl Scan {
         for y in 0..down {
             for x in 0..across {
                 if restart > 0 && until_restart == 0 {
-                    let marker = bits.position_of_marker();
                     match data.get(marker + 1) {
                         Some(0xd0..=0xd7) => {}
                         Some(0xd9) | None => return Ok(End::Early),
                         Some(_) => return Err(DecodeError::Undecodable("a restart marker is missing".into())),
                     }
-                    (bits, carry) = (Bits::new(data, marker + 2), Carry::default());
+                    marker = plain.fill(data, marker + 2);
+                    (bits, carry) = (Bits::new(&plain), Carry::default());
                     until_restart = restart;
                 }
                 until_restart = until_restart.wrapping_sub(1);
@@ -142,19 +144,19 @@ impl Scan {
                     }
                 }
                 if bits.overran() {
-                    return self.early(data, bits.position_of_marker());
+                    return early(data, marker);
                 }
             }
         }
-        Ok(End::Whole(bits.position_of_marker()))
+        Ok(End::Whole(marker))
     }
+}
 
-    /// What it means that the data ends before the last block.
-    fn early(&self, data: &[u8], marker: usize) -> Result<End, DecodeError> {
-        match data.get(marker + 1) {
-            Some(0xd9) | None => Ok(End::Early),
-            Some(code) => Err(DecodeError::Undecodable(format!("marker ff {code:02x} in the middle of a scan"))),
-        }
+/// What it means that the data ends, at `marker`, before the last block.
+fn early(data: &[u8], marker: usize) -> Result<End, DecodeError> {
+    match data.get(marker + 1) {
+        Some(0xd9) | None => Ok(End::Early),
+        Some(code) => Err(DecodeError::Undecodable(format!("marker ff {code:02x} in the middle of a scan"))),
     }
 }
 
@@ -163,15 +165,15 @@ pub(super) struct Sequential<'a> {
     dc: &'a Huffman,
     ac: &'a Huffman,
     /// Quantisation steps in zigzag order, and zeros.
-    steps: [i32; 128],
+    steps: [i32; 256],
 }
 
 /// Where reading stops at the latest, but for a wrong code: at the end of a block after its last coefficient but one.
 const LAST_END: usize = 63 + 64;
 
 /// Where coefficients go, in zigzag order; what lies after the last one goes to entry 64.
-const PLACES: [u8; 128] = {
-    let mut places = [64; 128];
+const PLACES: [u8; 256] = {
+    let mut places = [64; 256];
     let mut i = 0;
     while i < 64 {
         places[i] = ZIGZAG[i];
@@ -183,7 +185,7 @@ const PLACES: [u8; 128] = {
 impl<'a> Sequential<'a> {
     /// For a part, with the quantisation table of its component.
     pub fn new(tables: &'a Tables, part: Part, quantisation: &[u16; 64]) -> Result<Self, DecodeError> {
-        let mut steps = [0; 128];
+        let mut steps = [0; 256];
         for (step, &value) in steps.iter_mut().zip(quantisation) {
             *step = i32::from(value);
         }
@@ -197,26 +199,37 @@ impl<'a> Sequential<'a> {
         let mut bits = *from;
         *last_dc = last_dc.wrapping_add(difference(self.dc, &mut bits)?);
         block[0] = last_dc.wrapping_mul(self.steps[0]);
+        let mut put = |at: usize, value: i32| {
+            // The mask changes nothing: no block goes on beyond 64 + 16 + 64.
+            let at = at & 0xff;
+            if let Some(slot) = block.get_mut(usize::from(PLACES[at])) {
+                *slot = value.wrapping_mul(self.steps[at]);
+            }
+        };
         let (mut next, mut last) = (1, 0);
         while next < 64 {
             bits.refill();
-            let (value, advance) = match self.ac.look_whole(&bits) {
-                Some(whole) => {
-                    bits.consume(whole.bits());
-                    (whole.value(), whole.advance())
+            let pair = self.ac.look_pair(&bits);
+            if pair.is_some() {
+                let between = next + pair.advance();
+                put(between - 1, pair.value());
+                if between >= 64 {
+                    // What comes next belongs to the next block.
+                    bits.consume(pair.first_bits());
+                    last = next - 1;
+                    next = between;
+                    break;
                 }
-                None => {
-                    let symbol = self.ac.look(&mut bits);
-                    let value = coefficient(bits.peek() << symbol.code_bits(), symbol.size());
-                    bits.consume(symbol.bits());
-                    (value, symbol.advance())
-                }
-            };
-            last = next - 1;
-            next += advance as usize;
-            let at = (next - 1) & 127;
-            if let Some(slot) = block.get_mut(usize::from(PLACES[at])) {
-                *slot = value.wrapping_mul(self.steps[at]);
+                last = between - 1;
+                next += pair.advance_both();
+                put(next - 1, pair.second());
+                bits.consume(pair.bits());
+            } else {
+                let symbol = self.ac.look(&bits);
+                last = next - 1;
+                next += symbol.advance() as usize;
+                put(next - 1, coefficient(bits.peek() << symbol.code_bits(), symbol.size()));
+                bits.consume(symbol.bits());
             }
         }
         *from = bits;
@@ -234,12 +247,20 @@ impl<'a> Sequential<'a> {
         *last_dc = last_dc.wrapping_add(difference(self.dc, &mut bits)?);
         let mut next = 1;
         while next < 64 {
-            let symbol = self.ac.look(&mut bits);
-            bits.consume(symbol.bits());
-            next += symbol.advance();
+            bits.refill();
+            let pair = self.ac.look_pair(&bits);
+            if pair.is_some() {
+                let whole = next + pair.advance() < 64;
+                next += if whole { pair.advance_both() } else { pair.advance() };
+                bits.consume(if whole { pair.bits() } else { pair.first_bits() });
+            } else {
+                let symbol = self.ac.look(&bits);
+                next += symbol.advance() as usize;
+                bits.consume(symbol.bits());
+            }
         }
         *from = bits;
-        if next as usize > LAST_END {
+        if next > LAST_END {
             return Err(wrong_code());
         }
         Ok(last_dc.wrapping_mul(self.steps[0]))
@@ -259,6 +280,7 @@ pub(super) fn ac(tables: &Tables, part: Part) -> Result<&Huffman, DecodeError> {
 /// The difference to the last DC coefficient.
 #[inline(always)]
 pub(super) fn difference(dc: &Huffman, bits: &mut Bits<'_>) -> Result<i32, DecodeError> {
+    bits.refill();
     let symbol = dc.look(bits).checked()?;
     let value = coefficient(bits.peek() << symbol.code_bits(), symbol.size());
     bits.consume(symbol.bits());

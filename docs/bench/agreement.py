@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Counts how often a decode at reduced scale changes a model's best class: photos scaled up to 12 megapixels.
+
+Run by `docs/bench/run`, which makes what it needs.
+"""
+import argparse
+import json
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+
+import photos
+import report
+
+PROGRAM = report.ROOT / "target" / "release" / "examples" / "reduced"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path, help="folder of photos, *.jpg")
+    parser.add_argument("packages", type=Path, nargs="+", help="model packages")
+    parser.add_argument("--dry", action="store_true", help="print only")
+    args = parser.parse_args()
+    files = sorted(args.photos.glob("*.jpg"))
+    answers = {package: [] for package in args.packages}
+    for start in range(0, len(files), 20):
+        with tempfile.TemporaryDirectory() as folder:
+            made = []
+            for path in files[start:start + 20]:
+                made.append(Path(folder) / path.name)
+                made[-1].write_bytes(photos.jpeg(photos.enlarged(path)))
+            for package, lines in answers.items():
+                output = subprocess.run([PROGRAM, package, *made], capture_output=True, text=True, check=True).stdout
+                lines.extend(map(json.loads, output.splitlines()))
+    rows = []
+    for package, lines in answers.items():
+        same, differences = sum(line["same"] for line in lines), [line["difference"] for line in lines]
+        rows.append([package.name, len(lines), f"{same} ({same / len(lines):.1%})",
+                     f"{statistics.median(differences):.5f}", f"{max(differences):.4f}"])
+    head = ["model", "photos", "same best class", "score difference, median", "largest"]
+    text = report.table(head, rows)
+    print(text) if args.dry else report.write("agreement", text)
+
+
+if __name__ == "__main__":
+    main()
