@@ -6,6 +6,22 @@ use tokio::time::{Instant, sleep};
 
 use crate::scene::{Scene, ended};
 
+/// One worker does the whole batch, undisturbed; gives the pause between two kills of three workers that lets each live twice
+/// as long as this one took from its start to its first part. A worker that is killed before it can begin gets nowhere, however
+/// often it is started.
+///
+/// # Panics
+/// When the batch does not succeed.
+pub async fn calm(scene: &Scene, batch: &str) -> Duration {
+    let started = Instant::now();
+    let worker = scene.worker(batch);
+    scene.until_parts(batch, 1).await;
+    let pause = Duration::from_millis(300).max(started.elapsed() * 2 / 3);
+    assert_eq!(ended(worker).await, Some(0));
+    scene.verify(batch).await;
+    pause
+}
+
 /// Keeps `count` workers on the batch and kills the oldest one with SIGKILL after every `pause`, as long as none of them
 /// says that the batch is finished; gives how many were killed.
 ///

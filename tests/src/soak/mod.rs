@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::proxy::TcpProxy;
 use crate::rabbitmq::Node;
-use crate::scene::{Scene, ended};
+use crate::scene::Scene;
 use crate::storm;
 use acts::Act;
 use crew::Crew;
@@ -27,7 +27,6 @@ const POISON: [(u32, &str); 3] = [(1234, "abort"), (2345, "hang"), (3456, "alloc
 const ARGUMENTS: [&str; 6] = ["--task-size", "8", "--task-timeout", "5", "--image-timeout", "2"];
 /// A batch that takes longer than this hangs.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
-/// The last minutes are calm: what is begun is finished, without new faults.
 const CALM: &str = "calm";
 
 /// A broker, a store, and what happened to them.
@@ -35,6 +34,8 @@ pub struct Soak {
     node: Node,
     proxy: TcpProxy,
     scene: Scene,
+    /// Between two kills of the first storm.
+    pause: Duration,
     dice: Dice,
     batches: u32,
     counts: BTreeMap<&'static str, u32>,
@@ -59,10 +60,9 @@ impl Soak {
         }
         scene.s3.faults().seed(seed);
         scene.enqueue_with(CALM, &ARGUMENTS).await;
-        assert_eq!(ended(scene.worker(CALM)).await, Some(0));
-        scene.verify(CALM).await;
+        let pause = storm::calm(&scene, CALM).await;
         let (dice, counts) = (Dice::new(seed), BTreeMap::new());
-        Ok(Soak { node, proxy, scene, dice, batches: 0, counts, longest: Duration::ZERO })
+        Ok(Soak { node, proxy, scene, pause, dice, batches: 0, counts, longest: Duration::ZERO })
     }
 
     /// One batch through the storm; the first one in nothing but killed workers, without a pause.
@@ -74,7 +74,7 @@ impl Soak {
         let batch = format!("storm-{}", self.batches);
         if self.batches == 0 {
             self.scene.enqueue_with(&batch, &ARGUMENTS).await;
-            let killed = storm::kill_workers(&self.scene, &batch, WORKERS, Duration::from_millis(300), LIMIT).await;
+            let killed = storm::kill_workers(&self.scene, &batch, WORKERS, self.pause, LIMIT).await;
             *self.counts.entry(Act::KillWorker.name()).or_default() += killed as u32;
         } else {
             self.enqueue(&batch).await;
@@ -115,9 +115,11 @@ impl Soak {
     pub fn figures(&self) -> String {
         let faults = self.scene.s3.faults();
         let mut text = format!(
-            "soak: {} batches of {IMAGES} images on {WORKERS} workers, the longest in {:.0} s; S3: {} of {} requests went wrong",
+            "soak: {} batches of {IMAGES} images on {WORKERS} workers, the longest in {:.0} s, the first killed every {} ms; \
+             S3: {} of {} requests went wrong",
             self.batches,
             self.longest.as_secs_f64(),
+            self.pause.as_millis(),
             faults.injected(),
             faults.requests(),
         );
