@@ -37,7 +37,7 @@ impl ModelCache {
     pub async fn find(&self, name: &str) -> Result<FoundModel, ModelError> {
         match name {
             "builtin" => blocking(|| FoundModel::builtin().map_err(ModelError::from)).await,
-            name if name.starts_with("s3://") => self.from_store(name, None).await,
+            name if name.starts_with("s3://") => self.in_store(name, None).await,
             name => {
                 let name = name.to_owned();
                 blocking(move || FoundModel::in_directory(&name).map_err(ModelError::from)).await
@@ -54,7 +54,7 @@ impl ModelCache {
         if uri.starts_with("s3://") {
             return match self.cached(uri, wanted).await? {
                 Some(found) => Ok(found),
-                None => self.from_store(uri, Some(wanted)).await,
+                None => self.in_store(uri, Some(wanted)).await,
             };
         }
         let found = self.find(uri).await?;
@@ -93,7 +93,7 @@ impl ModelCache {
         .await
     }
 
-    async fn from_store(&self, uri: &str, wanted: Option<Digest>) -> Result<FoundModel, ModelError> {
+    async fn in_store(&self, uri: &str, wanted: Option<Digest>) -> Result<FoundModel, ModelError> {
         let uri = uri.trim_end_matches('/');
         let store = Store::open_with(uri, &self.options).await?;
         let files = list(&store, uri).await?;
