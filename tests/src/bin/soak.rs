@@ -17,9 +17,13 @@ async fn main() -> Result<()> {
     let seed = arguments.next().map_or(Ok(1), |seed| seed.parse()).context("SEED is a number")?;
     let end = Instant::now() + Duration::from_secs(60 * minutes);
     let mut soak = Soak::start(seed).await?;
-    while Instant::now() < end {
+    // At least one, however long the calm run took.
+    loop {
         soak.batch(end).await;
         println!("{}", soak.figures());
+        if Instant::now() >= end {
+            break;
+        }
     }
     soak.finish().await;
     println!("soak: every row of every batch is that of a calm run; nothing was left on the queue");
