@@ -45,9 +45,9 @@ pub enum OnTruncated {
     Warn,
 }
 
-/// Which of the listed images to take, as flags.
+/// Which of the listed files to take, as flags.
 #[derive(Args, Clone, Debug, Default)]
-pub struct FilterArgs {
+pub struct FileArgs {
     /// Take only these file name extensions from folders, globs and prefixes (repeat, or separate by commas)
     #[arg(long = "ext", value_name = "EXT", value_delimiter = ',')]
     pub extensions: Vec<String>,
@@ -57,11 +57,19 @@ pub struct FilterArgs {
     /// Take only files of at most this size
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub max_size: Option<u64>,
-    /// Take only files modified at or after this time (RFC 3339, e.g. 2026-11-23T00:00:00Z)
-    #[arg(long, value_name = "TIME")]
+}
+
+/// Which of the listed files to take, as flags, with the times between which they were modified.
+#[derive(Args, Clone, Debug, Default)]
+pub struct FilterArgs {
+    /// Kinds and sizes.
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Take only files modified at or after this time (RFC 3339, e.g. 2026-11-23T00:00:00Z, or a day, in UTC)
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub modified_since: Option<jiff::Timestamp>,
     /// Take only files modified before this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub modified_until: Option<jiff::Timestamp>,
 }
 
@@ -112,15 +120,25 @@ impl SettingsArgs {
 impl FilterArgs {
     /// The filter that these flags describe.
     pub fn filter(&self) -> Result<Filter, BatchError> {
-        let extension = |extension: &String| extension.trim_start_matches('.').to_ascii_lowercase();
-        Ok(Filter {
-            extensions: self.extensions.iter().map(extension).collect(),
-            min_bytes: self.min_size,
-            max_bytes: self.max_size,
-            since: self.modified_since,
-            until: self.modified_until,
-        })
+        Ok(self.files.filter(self.modified_since, self.modified_until))
     }
+}
+
+impl FileArgs {
+    /// The filter that these flags describe, with the times between which a file was modified.
+    pub fn filter(&self, since: Option<jiff::Timestamp>, until: Option<jiff::Timestamp>) -> Filter {
+        let extension = |extension: &String| extension.trim_start_matches('.').to_ascii_lowercase();
+        let extensions = self.extensions.iter().map(extension).collect();
+        Filter { extensions, min_bytes: self.min_size, max_bytes: self.max_size, since, until }
+    }
+}
+
+/// Parses a time of RFC 3339, or a day, which means its beginning in UTC.
+pub fn parse_time(text: &str) -> Result<jiff::Timestamp, String> {
+    let day = |text: &str| text.parse::<jiff::civil::Date>()?.to_zoned_datetime(jiff::tz::TimeZone::UTC);
+    let is_day = text.len() == "2026-11-23".len();
+    let time = if is_day { day(text).map(|zoned| zoned.timestamp()) } else { text.parse() };
+    time.map_err(|_| format!("{text:?} is no time; write e.g. 2026-11-23 or 2026-11-23T06:00:00Z"))
 }
 
 /// Parses `123`, `64k`, `64KiB`, `100M`, `1.5G`, …: powers of 1,000, or of 1,024 with an `i`; a final `B` is allowed.
@@ -148,6 +166,16 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_moments_or_days() {
+        let seconds = |text: &str| parse_time(text).map(|time| time.as_second());
+        assert_eq!(seconds("1970-01-02"), Ok(86_400));
+        assert_eq!(seconds("1970-01-01T01:00:00+01:00"), Ok(0));
+        for text in ["", "1970-13-01", "yesterday", "1970-01-01T00:00:00", "12"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn sizes_have_decimal_and_binary_units() {

@@ -1,5 +1,6 @@
 //! What can go wrong with a stored batch.
 
+use models::Digest;
 use store::StoreError;
 
 use crate::image::InvalidImage;
@@ -33,6 +34,8 @@ pub enum BatchError {
     Deleted {
         /// The tombstone.
         batch: String,
+        /// The digest of the manifest that was there.
+        manifest: Option<Digest>,
     },
     /// An INPUT argument cannot be used.
     #[error("input {input}: {reason}")]

@@ -15,7 +15,12 @@ pub struct BatchId(String);
 #[serde(try_from = "String", into = "String")]
 pub struct QueueName(String);
 
-/// A text that is no batch id or queue name.
+/// The name of a pipeline whose runs take what is new; same alphabet as [`BatchId`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EtlName(String);
+
+/// A text that is no such name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no {what}: use 1 to 50 of a-z, 0-9 and '-', the first a letter or digit")]
 pub struct InvalidId {
@@ -79,6 +84,7 @@ impl BatchId {
 
 id!(BatchId, "batch id");
 id!(QueueName, "queue name");
+id!(EtlName, "pipeline name");
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,10 @@
-//! Where the objects of a batch lie in its store.
+//! Where the objects of a batch, and of a pipeline, lie in their store.
 
 use store::{Key, StoreError};
 
-use crate::ids::{BatchId, QueueName};
+use crate::ids::{BatchId, EtlName, QueueName};
 
-/// The keys of one batch.
+/// The keys of one batch; of a pipeline, which has image files too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// What stands before every key: `batches/<batch>/`, or nothing where a folder holds a single batch.
@@ -15,6 +15,11 @@ impl Layout {
     /// A batch of a store that holds many.
     pub fn of(batch: &BatchId) -> Self {
         Self { prefix: format!("batches/{batch}/") }
+    }
+
+    /// A pipeline: its runs, the images of each, and its ledger.
+    pub fn of_etl(name: &EtlName) -> Self {
+        Self { prefix: format!("etl/{name}/") }
     }
 
     /// The only batch of its store.
@@ -62,6 +67,22 @@ impl Layout {
     /// A note that a worker leaves.
     pub fn note(&self, name: &str) -> Result<Key, StoreError> {
         self.key(&format!("aside/{name}"))
+    }
+
+    /// A run of a pipeline.
+    pub fn etl_run(&self, run: u64) -> Result<Key, StoreError> {
+        self.key(&format!("runs/{run:08}.json"))
+    }
+
+    /// The run of a pipeline that a key is; other names are ignored.
+    pub fn run_of_key(&self, key: &str) -> Option<u64> {
+        let digits = key.strip_prefix(&self.prefix)?.strip_prefix("runs/")?.strip_suffix(".json")?;
+        digits.parse().ok().filter(|run: &u64| format!("{run:08}") == digits)
+    }
+
+    /// What a pipeline knows of a batch id that one of its runs named.
+    pub fn etl_batch(&self, batch: &BatchId) -> Result<Key, StoreError> {
+        self.key(&format!("batches/{batch}.json"))
     }
 
     /// The `file`-th Parquet file.

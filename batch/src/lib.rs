@@ -2,6 +2,7 @@
 
 mod args;
 mod aside;
+mod copy;
 mod dead_letters;
 mod error;
 mod finish;
@@ -23,12 +24,15 @@ mod stored;
 mod summary;
 mod tasks;
 
+pub use args::{FileArgs, FilterArgs, SettingsArgs, parse_size, parse_time};
+pub use aside::set_aside;
+pub use copy::copy_images;
 pub use args::{FilterArgs, ModelCacheArgs, SettingsArgs, parse_size};
 pub use aside::set_aside;
 pub use dead_letters::{Revived, revive};
 pub use error::BatchError;
 pub use finish::{Finisher, Progress};
-pub use ids::{BatchId, InvalidId, QueueName};
+pub use ids::{BatchId, EtlName, InvalidId, QueueName};
 pub use image::{ImageRef, InvalidImage, LARGEST_IMAGE_REFERENCE};
 pub use images::{IMAGES_PER_FILE, ImageFile, ImageList, ImageListWriter};
 pub use layout::Layout;

@@ -53,6 +53,9 @@ pub enum State {
 #[serde(deny_unknown_fields)]
 struct Tombstone {
     deleted: bool,
+    /// The digest of the manifest that was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    manifest: Option<Digest>,
 }
 
 impl StoredBatch {
@@ -60,8 +63,8 @@ impl StoredBatch {
     pub async fn find(store: &Store, layout: Layout) -> Result<Option<Self>, BatchError> {
         let key = layout.manifest()?;
         let Some(text) = store.get(&key, LARGEST_MANIFEST).await? else { return Ok(None) };
-        if serde_json::from_slice::<Tombstone>(&text).is_ok() {
-            return Err(BatchError::Deleted { batch: key.to_string() });
+        if let Ok(tombstone) = serde_json::from_slice::<Tombstone>(&text) {
+            return Err(BatchError::Deleted { batch: key.to_string(), manifest: tombstone.manifest });
         }
         let manifest = Manifest::decode(&text)?;
         let images = ImageList::new(store.clone(), layout.clone(), &manifest);
@@ -172,7 +175,8 @@ impl StoredBatch {
     /// Overwrites the manifest by a tombstone, then removes everything else of the batch.
     pub async fn delete(self) -> Result<(), BatchError> {
         let failed = BatchError::local("encoding a tombstone");
-        let text = serde_json::to_vec(&Tombstone { deleted: true }).map_err(|error| failed(&error))?;
+        let text = serde_json::to_vec(&Tombstone { deleted: true, manifest: Some(self.digest) })
+            .map_err(|error| failed(&error))?;
         let manifest = self.layout.manifest()?;
         self.store.overwrite(&manifest, text.into()).await?;
         self.close_marker().await?;
@@ -242,8 +246,10 @@ mod tests {
         assert!(store.head(&marker).await.unwrap().is_none());
         store.create(&layout.success().unwrap(), "x".into()).await.unwrap();
         assert_eq!(batch.state().await.unwrap(), State::Finished);
+        let digest = batch.digest;
         batch.delete().await.unwrap();
-        assert!(matches!(StoredBatch::find(&store, layout.clone()).await, Err(BatchError::Deleted { .. })));
+        let found = StoredBatch::find(&store, layout.clone()).await;
+        assert!(matches!(found, Err(BatchError::Deleted { manifest: Some(was), .. }) if was == digest));
         assert!(matches!(StoredBatch::create(&store, layout, &request).await, Err(BatchError::Deleted { .. })));
     }
 }

@@ -70,19 +70,7 @@ async fn request(args: &RetryArgs, parent: &StoredBatch) -> Result<Manifest, Fai
 
 async fn create(store: &Store, parent: &StoredBatch, request: Manifest) -> Result<StoredBatch, Failure> {
     let layout = Layout::of(&request.batch);
-    for file in &request.images {
-        let (from, to) = (parent.layout().images(&file.file)?, layout.images(&file.file)?);
-        if store.head(&to).await?.is_some() {
-            continue;
-        }
-        let reader = store.reader(&from).await?;
-        let mut reader = reader.ok_or_else(|| Failure::usage(format!("{from} is missing; see `producer verify`")))?;
-        let mut writer = store.create_stream(&to).await?;
-        while let Some(chunk) = reader.chunk().await? {
-            writer.write(chunk).await?;
-        }
-        writer.finish().await?;
-    }
+    batch::copy_images(store, parent.layout(), &layout, &request.images).await?;
     let batch = StoredBatch::create(store, layout, &request).await?;
     batch.open_marker().await?;
     Ok(batch)

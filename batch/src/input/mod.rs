@@ -174,10 +174,7 @@ async fn list_one(input: Input, filter: &Filter, sources: &Sources, images: &Ima
         Input::Prefix { bucket, prefix } => {
             let mut objects = sources.list_objects(&bucket, &prefix).await?;
             while let Some(page) = objects.page().await? {
-                // A key that ends in a slash is a folder that a console made.
-                for object in
-                    page.into_iter().filter(|object| !object.key.ends_with('/') && filter.takes_object(object))
-                {
+                for object in page.into_iter().filter(|object| filter.takes_object(object)) {
                     let uri = format!("s3://{bucket}/{}", object.key);
                     let image = ImageRef { etag: Some(object.etag), size: Some(object.size), ..ImageRef::new(uri) };
                     if !send(image).await {
@@ -214,7 +211,11 @@ impl Filter {
         self.takes_all_of(&found.image.uri, found.image.size, found.modified)
     }
 
-    fn takes_object(&self, object: &Object) -> bool {
+    /// Whether an object of a bucket is wanted. A key that ends in a slash is a folder that a console made.
+    pub fn takes_object(&self, object: &Object) -> bool {
+        if object.key.ends_with('/') {
+            return false;
+        }
         let modified = object.last_modified.and_then(|time| jiff::Timestamp::try_from(time).ok());
         self.takes_all_of(&object.key, Some(object.size), modified)
     }
