@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod cover;
+mod error;
+mod etag;
+mod known;
+mod record;
+mod segment;
+mod tree;
+mod varint;
+
+pub use error::LedgerError;
+pub use known::{Found, Known};
+pub use segment::{Segment, SegmentWriter};
+pub use tree::{Leaf, Ledger};
