@@ -24,11 +24,9 @@ mod stored;
 mod summary;
 mod tasks;
 
-pub use args::{FileArgs, FilterArgs, SettingsArgs, parse_size, parse_time};
+pub use args::{FileArgs, FilterArgs, ModelCacheArgs, SettingsArgs, parse_size, parse_time};
 pub use aside::set_aside;
 pub use copy::copy_images;
-pub use args::{FilterArgs, ModelCacheArgs, SettingsArgs, parse_size};
-pub use aside::set_aside;
 pub use dead_letters::{Revived, revive};
 pub use error::BatchError;
 pub use finish::{Finisher, Progress};

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use batch::{BatchId, ErrorCode, FilterArgs, ModelCacheArgs, QueueName, SettingsArgs};
 use clap::{Args, Parser, Subcommand};
 
+use crate::etl::EtlArgs;
 use crate::formats::{RowFormat, RowStatus, Shape};
+use crate::job::JobArgs;
 use crate::places::{BrokerArgs, StoreArgs};
 
 /// Turns sets of images into batches, watches over them, and reads their results.
@@ -46,6 +48,10 @@ pub enum Command {
     Cancel(CancelArgs),
     /// Delete a batch; its id stays refused
     Delete(DeleteArgs),
+    /// Make a batch of what is new below a prefix since the runs before; for schedules
+    Etl(Box<EtlArgs>),
+    /// Print the Kubernetes Job that works a batch off; asks neither store nor cluster
+    Job(JobArgs),
 }
 
 impl Command {
@@ -61,6 +67,8 @@ impl Command {
             Self::Retry(args) => Some(&args.batch),
             Self::Cancel(args) => Some(&args.batch),
             Self::Delete(args) => Some(&args.batch),
+            Self::Etl(args) => args.batch.as_ref(),
+            Self::Job(args) => Some(&args.batch),
         }
     }
 }

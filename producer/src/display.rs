@@ -1,5 +1,9 @@
 //! How numbers, times and foreign names are shown to people.
 
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
 /// `1234567` as `1,234,567`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -41,6 +45,14 @@ pub fn duration(seconds: f64) -> String {
 /// Control characters in a name must not reach the terminal.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
+}
+
+/// What a listing on a terminal shows of itself while it goes on: `template` of a counter that grows.
+pub fn counting(template: &str) -> ProgressBar {
+    let progress = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    progress.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    progress.enable_steady_tick(Duration::from_millis(200));
+    progress
 }
 
 /// Columns as wide as their widest cell, two spaces apart; the first row is the heading.

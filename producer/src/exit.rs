@@ -75,6 +75,12 @@ impl From<QueueError> for Failure {
     }
 }
 
+impl From<ledger::LedgerError> for Failure {
+    fn from(error: ledger::LedgerError) -> Self {
+        Self::new(error.exit_code(), error)
+    }
+}
+
 impl From<models::PackageError> for Failure {
     fn from(error: models::PackageError) -> Self {
         Self::usage(error)

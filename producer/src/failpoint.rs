@@ -1,6 +1,6 @@
-//! Steps of `enqueue` at which tests kill the program: with the feature `test-hooks`, `PIXELMILL_FAILPOINT` names one.
+//! Steps of `enqueue` and `etl` at which tests kill the program: with the feature `test-hooks`, `PIXELMILL_FAILPOINT` names one.
 
-/// A step of `enqueue`.
+/// A step of `enqueue` or `etl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The image files are stored, the manifest is not.
@@ -13,6 +13,14 @@ pub enum Step {
     MidPublish,
     /// Every message is confirmed.
     AfterPublish,
+    /// A run is decided, nothing of its batch is there.
+    AfterRun,
+    /// The image files are copied into the batch, the manifest is not there.
+    AfterCopy,
+    /// The pipeline knows the batch's name, the run is not in the ledger.
+    AfterName,
+    /// The run is in the ledger.
+    AfterLedger,
 }
 
 /// Aborts if `step` is the one that `PIXELMILL_FAILPOINT` names.
@@ -24,6 +32,10 @@ pub fn pass(step: Step) {
         Step::AfterMarker => "after-marker",
         Step::MidPublish => "mid-publish",
         Step::AfterPublish => "after-publish",
+        Step::AfterRun => "after-run",
+        Step::AfterCopy => "after-copy",
+        Step::AfterName => "after-name",
+        Step::AfterLedger => "after-ledger",
     };
     if std::env::var("PIXELMILL_FAILPOINT").is_ok_and(|wanted| wanted == name) {
         std::process::abort();

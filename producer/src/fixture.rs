@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use batch::{
-    BatchId, ErrorCode, ImageListWriter, ImageRef, Label, Layout, Manifest, ModelRef, Outcome, Part, Progress, Row,
-    Settings, StoredBatch, TruncationPolicy,
+    BatchId, ErrorCode, ImageFile, ImageListWriter, ImageRef, Label, Layout, Manifest, ModelRef, Outcome, Part,
+    Progress, Row, Settings, StoredBatch, TruncationPolicy,
 };
 use models::Digest;
 use store::{Key, Store};
@@ -32,25 +32,7 @@ impl Fixture {
         for at in 0..count {
             writer.push(&image(at)).await.unwrap();
         }
-        let manifest = Manifest {
-            version: Manifest::VERSION,
-            batch: id,
-            arguments: vec!["photos".into()],
-            task_size: TASK as u32,
-            settings: Settings {
-                model: ModelRef { uri: "builtin".into(), digest: Digest::of(b""), id: "m@d".into() },
-                top_k: 5,
-                max_bytes: 1 << 20,
-                max_pixels: 1 << 20,
-                on_truncated: TruncationPolicy::Error,
-                image_timeout_s: 10,
-                task_timeout_s: 120,
-            },
-            queue: Some("images".parse().unwrap()),
-            parent: None,
-            etl: None,
-            images: writer.finish().await.unwrap(),
-        };
+        let manifest = manifest(writer.finish().await.unwrap());
         let batch = StoredBatch::create(&store, layout, &manifest).await.unwrap();
         Self { folder, store, batch }
     }
@@ -78,6 +60,29 @@ impl Fixture {
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, change(text)).unwrap();
+    }
+}
+
+/// The manifest of batch `test` with these image files.
+pub fn manifest(images: Vec<ImageFile>) -> Manifest {
+    Manifest {
+        version: Manifest::VERSION,
+        batch: "test".parse().unwrap(),
+        arguments: vec!["photos".into()],
+        task_size: TASK as u32,
+        settings: Settings {
+            model: ModelRef { uri: "builtin".into(), digest: Digest::of(b""), id: "m@d".into() },
+            top_k: 5,
+            max_bytes: 1 << 20,
+            max_pixels: 1 << 20,
+            on_truncated: TruncationPolicy::Error,
+            image_timeout_s: 10,
+            task_timeout_s: 120,
+        },
+        queue: Some("images".parse().unwrap()),
+        parent: None,
+        etl: None,
+        images,
     }
 }
 

@@ -5,11 +5,13 @@ mod cli;
 mod delete;
 mod display;
 mod enqueue;
+mod etl;
 mod exit;
 mod failpoint;
 #[cfg(test)]
 mod fixture;
 mod formats;
+mod job;
 mod list;
 mod model;
 mod places;

@@ -7,7 +7,7 @@ use tracing::Instrument;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Failure;
-use crate::{cancel, delete, enqueue, list, reconcile, results, retry, setup, shutdown, status, verify};
+use crate::{cancel, delete, enqueue, etl, job, list, reconcile, results, retry, setup, shutdown, status, verify};
 
 /// Threads of the runtime: one must be free for heartbeats whatever the other does.
 const RUNTIME_THREADS: usize = 2;
@@ -73,5 +73,7 @@ async fn command(command: Command) -> Result<(), Failure> {
         Command::Retry(args) => retry::run(&args).await,
         Command::Cancel(args) => cancel::run(&args).await,
         Command::Delete(args) => delete::run(&args).await,
+        Command::Etl(args) => etl::run(&args).await,
+        Command::Job(args) => job::run(&args),
     }
 }

@@ -112,6 +112,11 @@ impl Scene {
         self.start_worker(&["--until-complete", "--batch", batch], variables)
     }
 
+    /// Starts a worker that ends when nothing of its queue is open.
+    pub fn worker_of_queue(&self) -> Child {
+        self.start_worker(&["--until-complete"], &[])
+    }
+
     /// Starts a worker that runs until it is told to stop.
     pub fn endless_worker(&self) -> Child {
         self.start_worker(&[], &[])

@@ -1,12 +1,11 @@
 //! The images of a new batch, as they are listed: made absolute, checked, counted for whoever waits.
 
-use std::time::Duration;
-
 use batch::{BatchError, ImageFile, ImageListWriter, ImageRef, Layout};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use store::Store;
 use tokio::sync::mpsc::Receiver;
 
+use crate::display::counting;
 use crate::exit::Failure;
 
 /// Images on their way from the inputs.
@@ -18,11 +17,7 @@ pub(super) struct Listing {
 
 impl Listing {
     pub(super) fn new(images: Receiver<Result<ImageRef, BatchError>>, http_hosts: Vec<String>) -> Self {
-        let progress = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("listing: {human_pos} images, {elapsed}");
-        progress.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        progress.enable_steady_tick(Duration::from_millis(200));
-        Self { images, http_hosts, progress }
+        Self { images, http_hosts, progress: counting("listing: {human_pos} images, {elapsed}") }
     }
 
     /// The next image.

@@ -4,7 +4,6 @@
 mod listing;
 mod plan;
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -109,39 +108,24 @@ async fn create(store: &Store, layout: Layout, request: Request) -> Result<Store
     Ok(batch)
 }
 
-/// Marks the batch as open and publishes what is missing of it.
+/// Marks the batch as open, publishes what is missing of it, and says so.
 async fn open(batch: &StoredBatch, queue: &Queue) -> Result<(), Failure> {
     let id = &batch.manifest.batch;
-    // What workers do for the batch follows from this.
-    telemetry::adopt(&tracing::Span::current(), &batch.trace());
-    match batch.state().await? {
-        State::Open => {}
-        State::Finished => {
-            batch.close_marker().await?;
+    match publish::open(batch, queue).await? {
+        (State::Open, messages) => writeln!(
+            io::stdout(),
+            "{id}: {} in {}, {} published to queue {}",
+            counted(batch.manifest.image_count(), "image"),
+            counted(batch.manifest.task_count(), "task"),
+            count(messages),
+            queue.name
+        )?,
+        (State::Finished, _) => {
             writeln!(io::stdout(), "{id}: is finished; `producer results {id}` shows what came out")?;
-            return Ok(());
         }
-        State::Cancelled => {
+        (State::Cancelled, _) => {
             return Err(Failure::usage(format!("batch {id} was cancelled, and stays so; use another id")));
         }
     }
-    batch.open_marker().await?;
-    failpoint::pass(Step::AfterMarker);
-    let mut publisher = queue.publisher();
-    let published = publish::missing(batch, &mut publisher, &BTreeSet::new()).await;
-    publisher.close().await;
-    let published = published.map_err(|failure| {
-        let hint = format!("batch {id} is stored, its messages are not all published; run the same command again");
-        Failure::new(failure.code, format!("{}; {hint}", failure.message))
-    })?;
-    failpoint::pass(Step::AfterPublish);
-    writeln!(
-        io::stdout(),
-        "{id}: {} in {}, {} published to queue {}",
-        counted(batch.manifest.image_count(), "image"),
-        counted(batch.manifest.task_count(), "task"),
-        count(published.messages),
-        queue.name
-    )?;
     Ok(())
 }

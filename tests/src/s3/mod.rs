@@ -12,6 +12,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use s3s::auth::SimpleAuth;
@@ -108,6 +109,21 @@ impl S3Server {
     /// All objects of a bucket, past the network and all faults.
     pub fn objects(&self, bucket: &str) -> BTreeMap<String, Bytes> {
         self.objects.all(bucket)
+    }
+
+    /// The ETag of an object, past the network and all faults.
+    pub fn etag(&self, bucket: &str, key: &str) -> Option<String> {
+        self.objects.get(bucket, key).ok().map(|object| object.etag)
+    }
+
+    /// Lets an object look as if it had been modified at this time.
+    pub fn set_modified(&self, bucket: &str, key: &str, time: SystemTime) {
+        self.objects.set_modified(bucket, key, time);
+    }
+
+    /// Removes an object, past the network and all faults.
+    pub fn remove(&self, bucket: &str, key: &str) {
+        let _no_such_bucket = self.objects.delete(bucket, key);
     }
 
     /// How many multipart uploads are begun and neither completed nor aborted.

@@ -84,6 +84,12 @@ impl Objects {
         Ok(())
     }
 
+    pub(super) fn set_modified(&self, bucket: &str, key: &str, time: SystemTime) {
+        if let Some(object) = self.state().buckets.get_mut(bucket).and_then(|objects| objects.get_mut(key)) {
+            object.modified = time;
+        }
+    }
+
     pub(super) fn list(&self, bucket: &str, query: &Query) -> S3Result<Page> {
         Ok(listing::page(self.state().bucket(bucket)?, query))
     }

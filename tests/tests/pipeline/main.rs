@@ -3,6 +3,7 @@
 
 mod batches;
 mod broker;
+mod etl;
 mod features;
 mod forgotten;
 mod killed;
