@@ -89,6 +89,19 @@ async fn workers_drop_a_cancelled_batch_and_a_deleted_id_stays_refused() {
     assert_eq!(ended(scene.worker("given-up")).await, Some(64));
 }
 
+/// An autoscaler that counts messages would start workers for them without end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_without_work_takes_what_the_queue_holds_of_batches_that_are_over() {
+    let node = rabbitmq::shared().await;
+    let scene = Scene::start(node.url()).await;
+    scene.put_images(400);
+    scene.enqueue("given-up").await;
+    scene.produce(&["cancel", "given-up"]).await;
+    assert!(scene.left().await.is_some_and(|left| left.ready > 10), "cancelling takes no message");
+    assert_eq!(ended(scene.worker_of_queue()).await, Some(0));
+    scene.until("an empty queue", async || scene.left().await.is_some_and(|left| left.ready == 0)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_letters_are_published_again_for_isolated_work() {
     let node = rabbitmq::shared().await;

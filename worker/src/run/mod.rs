@@ -6,6 +6,7 @@ mod engines;
 mod finishing;
 mod handler;
 mod idle;
+mod leftovers;
 mod letters;
 mod starved;
 mod until;
@@ -84,11 +85,16 @@ async fn work(args: &RunArgs, started: &mut Option<Working>) -> Result<(), Failu
     let topology = Topology::new(args.queue.as_str())?;
     let options = ConsumerOptions { prefetch: TASKS_AT_A_TIME, ..Default::default() };
     let consumer = Consumer::start(&broker, &topology, options);
-    health().watch(consumer.status());
+    let status = consumer.status();
+    health().watch(status.clone());
     let worker = started.insert(Working { handler: Arc::clone(&handler), consumer, tasks: JoinSet::new() });
     let goal = async {
         let goal = until::Goal::new(args, &handler).await?;
-        goal.reached(&handler).await
+        goal.reached(&handler).await?;
+        if args.batch.is_none() {
+            leftovers::taken(&status).await;
+        }
+        Ok(())
     };
     tokio::select! {
         ended = worker.work(broker) => ended,
