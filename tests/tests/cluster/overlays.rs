@@ -28,6 +28,12 @@ fn the_api_server_takes_every_overlay_without_a_warning() {
     // The template of a Job cannot be changed, not even on trial; overlays have different ones.
     let deleted = kubectl(&["delete", "job", "setup", "--namespace", "pixelmill", "--ignore-not-found"]);
     assert!(deleted.status.success(), "{}", text(&deleted.stderr));
+    // Kinds of an operator that a cluster of tests does not have.
+    let kinds = root().join("tests/tests/manifests/monitoring-crds.yaml");
+    let made = kubectl(&["apply", "-f", kinds.to_str().unwrap()]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let made = kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "-f", kinds.to_str().unwrap()]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
     for overlay in overlays() {
         let folder = overlay.to_str().unwrap();
         let output = kubectl(&["apply", "-k", folder, "--dry-run=server", "--validate=strict"]);
