@@ -34,7 +34,7 @@ pub fn main() -> ExitCode {
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     // The AMQP library calls ordinary losses errors; what matters of them is logged by our own code.
-    let telemetry = telemetry::start("producer", "warn,lapin=off");
+    let telemetry = telemetry::start("producer", "warn");
     let span = match cli.command.batch() {
         Some(batch) => tracing::info_span!("command", %batch),
         None => tracing::info_span!("command"),

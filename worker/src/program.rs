@@ -36,7 +36,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         // It says what there is to say to its parent.
         Command::Engine => engine::run_child().map_err(Failure::usage),
         Command::Check(args) => logged("warn", check::run(&args)),
-        Command::Run(args) => logged("info,lapin=off", async {
+        Command::Run(args) => logged("info", async {
             let shutdown = Shutdown::on_signals().map_err(Failure::usage)?;
             run::run(*args, shutdown).await
         }),

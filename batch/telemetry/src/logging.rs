@@ -15,10 +15,12 @@ use crate::otlp::Exporter;
 /// What was started; [`Telemetry::finish`] it before the program ends.
 pub struct Telemetry(Option<Exporter>);
 
-/// Starts logging at `level` unless `PIXELMILL_LOG` says otherwise, and exporting spans where the `OTEL_*` variables say
+/// Starts logging at `default_level` unless `PIXELMILL_LOG` says otherwise, and exporting spans where the `OTEL_*` variables say
 /// so, in the name of `program`.
-pub fn start(program: &str, level: &str) -> Telemetry {
-    let level = EnvFilter::try_from_env("PIXELMILL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+pub fn start(program: &str, default_level: &str) -> Telemetry {
+    let wanted = std::env::var("PIXELMILL_LOG").unwrap_or_default();
+    let level = EnvFilter::try_new(without_lapin(&wanted)).ok().filter(|_| !wanted.is_empty());
+    let level = level.unwrap_or_else(|| EnvFilter::new(without_lapin(default_level)));
     // Spans say what a line is about, whatever the level of the lines is.
     let filter = filter_fn(|metadata| metadata.is_span() && is_ours(metadata)).or(level);
     let lines = if std::io::stderr().is_terminal() {
@@ -41,6 +43,12 @@ pub fn start(program: &str, level: &str) -> Telemetry {
     Telemetry(exporter)
 }
 
+/// `level`, with lapin silent unless it is named: it logs the end of a connection as an error, whoever asked for it, and
+/// what is one our supervisor reports.
+fn without_lapin(level: &str) -> String {
+    if level.contains("lapin") { level.to_owned() } else { format!("{level},lapin=off") }
+}
+
 /// Our own spans and events; those of libraries are about themselves.
 fn is_ours(metadata: &Metadata<'_>) -> bool {
     const OURS: [&str; 6] = ["worker", "producer", "batch", "store", "queue", "telemetry"];
@@ -54,5 +62,17 @@ impl Telemetry {
         if let Some(exporter) = self.0 {
             exporter.finish();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_lapin;
+
+    #[test]
+    fn lapin_is_silent_unless_it_is_named() {
+        assert_eq!(without_lapin("info"), "info,lapin=off");
+        assert_eq!(without_lapin("info,producer=warn"), "info,producer=warn,lapin=off");
+        assert_eq!(without_lapin("warn,lapin=debug"), "warn,lapin=debug");
     }
 }

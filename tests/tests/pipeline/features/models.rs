@@ -29,7 +29,7 @@ fn put_package(s3: &S3Server, name: &str) {
 async fn enqueue(scene: &Scene, batch: &str, model: &str, cache: &Path) -> bool {
     let args =
         ["enqueue", "s3://photos/", "--batch", batch, "--model", model, "--task-size", "8", "--task-timeout", "2"];
-    let variables = [("PIXELMILL_MODEL_CACHE", cache.to_str().unwrap()), ("PIXELMILL_LOG", "info,lapin=off")];
+    let variables = [("PIXELMILL_MODEL_CACHE", cache.to_str().unwrap()), ("PIXELMILL_LOG", "info")];
     let made = scene.try_produce_with(&args, &variables).await;
     let said = String::from_utf8_lossy(&made.stderr);
     assert!(made.status.success(), "{said}");
