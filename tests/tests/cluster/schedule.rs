@@ -142,7 +142,8 @@ fn each_image_is_in_one_batch_whatever_happens_to_the_schedule() {
     // All of it again, because somebody asks for it.
     let backfill = scene.unique("backfill");
     let folder = format!("s3://photos/incoming/{}/", images.folder);
-    scene.produce(&["etl", "photos", "--source", &folder, "--queue", "etl", "--batch", &backfill, "--backfill"]);
+    let again = ["--batch", &backfill, "--backfill", "--since", "2020-01-01"];
+    scene.produce(&[&["etl", "photos", "--source", &folder, "--queue", "etl"], again.as_slice()].concat());
     by_hand(&[&scene.unique("etl-backfill")])[0].complete(LIMIT);
     let verified = scene.produce(&["verify", &backfill]);
     assert!(verified.contains(&format!(": {} images,", images.arrived.len())), "{verified}");
