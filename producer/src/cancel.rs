@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 
 use batch::State;
+use program::Failure;
 
 use crate::cli::CancelArgs;
 use crate::display::count;
-use crate::exit::Failure;
 
 /// Marks the batch as cancelled: workers drop its messages, what is done stays readable.
 pub async fn run(args: &CancelArgs) -> Result<(), Failure> {

@@ -4,11 +4,11 @@ use std::io::{self, IsTerminal, Write};
 
 use batch::{BatchError, BatchId, Layout, State, StoredBatch};
 use futures::{StreamExt, TryStreamExt, stream};
+use program::Failure;
 use store::Store;
 
 use crate::cli::DeleteArgs;
 use crate::display::counted;
-use crate::exit::Failure;
 use crate::list;
 use crate::places::found;
 use crate::reconcile::markers;

@@ -2,11 +2,11 @@
 
 mod cancel;
 mod cli;
+mod commands;
 mod delete;
 mod display;
 mod enqueue;
 mod etl;
-mod exit;
 mod failpoint;
 #[cfg(test)]
 mod fixture;
@@ -15,7 +15,6 @@ mod job;
 mod list;
 mod model;
 mod places;
-mod program;
 mod publish;
 mod reconcile;
 mod results;
@@ -26,6 +25,4 @@ mod status;
 mod stored_part;
 mod verify;
 
-pub use cli::Cli;
-pub use exit::Failure;
-pub use program::{main, run};
+pub use commands::main;

@@ -4,12 +4,12 @@ use std::io::{self, BufWriter, Write};
 
 use batch::{BatchError, BatchId, Layout, State, StoredBatch};
 use futures::{StreamExt, TryStreamExt, stream};
+use program::Failure;
 use serde::Serialize;
 use store::{Key, Store};
 
 use crate::cli::ListArgs;
 use crate::display::{count, table};
-use crate::exit::Failure;
 use crate::formats::Shape;
 
 /// Batches looked at at a time.

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use batch::{BatchError, BatchId, Layout, QueueName, StoredBatch};
 use clap::Args;
+use program::Failure;
 use queue::{Admin, AmqpUrl, Broker, Publisher, PublisherOptions, Topology};
 use store::{Options, Store};
-
-use crate::exit::Failure;
 
 /// Where batches live.
 #[derive(Args, Clone, Debug)]

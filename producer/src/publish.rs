@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use batch::{State, StoredBatch};
+use program::Failure;
 use queue::{Published, Publisher};
 
-use crate::exit::Failure;
 use crate::failpoint::{self, Step};
 use crate::places::Queue;
 

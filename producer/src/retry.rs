@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use batch::{BatchId, Layout, Manifest, Parent, ParentRows, Part, State, StoredBatch};
 use futures::{StreamExt, stream};
+use program::Failure;
 use store::Store;
 
 use crate::cli::RetryArgs;
 use crate::display::{count, counted};
-use crate::exit::Failure;
 use crate::places::{Queue, queue_of};
 use crate::results::sums;
 

@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
+use program::Failure;
 use store::Created;
 
 use crate::cli::SetupArgs;
-use crate::exit::Failure;
 use crate::places::Queue;
 
 /// Tries the store, then declares the queue and its dead letters. Changes nothing that is right already.

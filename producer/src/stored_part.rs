@@ -1,8 +1,7 @@
 //! The part of a task as it lies in the store, before anyone trusts it.
 
 use batch::{Part, Row, StoredBatch};
-
-use crate::exit::Failure;
+use program::Failure;
 
 /// Largest part that is read, in bytes: as much as a finisher reads.
 const LARGEST: u64 = 256 << 20;

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use batch::{FoundModel, ModelRef, Settings, TruncationPolicy};
 use models::Package;
+use program::Failure;
 use store::Options;
 
 use crate::cli::CheckArgs;
 use crate::engine::PackageSource;
-use crate::exit::Failure;
 use crate::pipeline::Pipeline;
 
 /// How long inference is timed.
@@ -24,9 +24,7 @@ pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 fn check(found: &FoundModel) -> Result<(), Failure> {
-    let say = |step: &str, text: &str| {
-        writeln!(io::stdout(), "{step:<10} {text}").map_err(|error| Failure::new(Failure::UNAVAILABLE, error))
-    };
+    let say = |step: &str, text: &str| writeln!(io::stdout(), "{step:<10} {text}").map_err(Failure::unavailable);
     let package = PackageSource::from(found.directory.clone()).open()?;
     let input = &package.spec().input;
     say("package", &format!("{} version {}", package.id(), package.spec().version))?;

@@ -3,17 +3,16 @@
 mod check;
 mod classify;
 mod cli;
+mod commands;
 mod engine;
-mod exit;
 mod failpoint;
 #[cfg(feature = "test-hooks")]
 mod hooks;
 mod machine;
 mod observe;
 mod pipeline;
-mod program;
 mod run;
 mod shutdown;
 mod task;
 
-pub use program::main;
+pub use commands::main;

@@ -1,9 +1,8 @@
 //! The end asked for from outside: SIGTERM, or Ctrl-C.
 
+use program::Failure;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-
-use crate::exit::Failure;
 
 /// Tells everyone who holds a copy that the program is to end, and with which exit code.
 #[derive(Clone, Debug)]

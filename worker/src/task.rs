@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use batch::{BatchError, ErrorCode, ImageRef, Lease, Outcome, Part, Row, Settings, StoredBatch};
 use futures::future::try_join_all;
+use program::Failure;
 use store::source::{Code, FetchError, Sources};
 use tokio::sync::Semaphore;
 use tracing::Instrument;
@@ -49,6 +50,16 @@ pub enum TaskError {
     /// Progress could not be stored.
     #[error(transparent)]
     Batch(#[from] BatchError),
+}
+
+impl From<TaskError> for Failure {
+    fn from(error: TaskError) -> Self {
+        match error {
+            TaskError::Engine(error) => error.into(),
+            TaskError::Batch(error) => error.into(),
+            TaskError::Fetch(_) => Self::new(Self::UNAVAILABLE, error),
+        }
+    }
 }
 
 impl TaskWorker {

@@ -1,5 +1,6 @@
 //! What can go wrong with a ledger.
 
+use program::Failure;
 use store::{Key, StoreError};
 
 /// What can go wrong with a ledger.
@@ -41,12 +42,13 @@ impl LedgerError {
         let text = |name| String::from_utf8_lossy(name).into_owned();
         Self::Order { name: text(name), after: text(after) }
     }
+}
 
-    /// The exit code of a program that ends with this error.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Store(error) => error.exit_code(),
-            Self::Damaged { .. } | Self::Missing { .. } | Self::Order { .. } => 64,
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Store(error) => error.into(),
+            LedgerError::Damaged { .. } | LedgerError::Missing { .. } | LedgerError::Order { .. } => Self::usage(error),
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use batch::{BatchError, ImageFile, ImageListWriter, ImageRef, Layout};
 use indicatif::ProgressBar;
+use program::Failure;
 use store::Store;
 use tokio::sync::mpsc::Receiver;
 
 use crate::display::counting;
-use crate::exit::Failure;
 
 /// Images on their way from the inputs.
 pub(super) struct Listing {

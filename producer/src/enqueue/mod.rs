@@ -9,13 +9,13 @@ use std::path::Path;
 
 use batch::input::{self, Filter, Input};
 use batch::{Layout, Manifest, ModelRef, State, StoredBatch};
+use program::Failure;
 use store::Store;
 use store::source::{Settings, Sources};
 use tracing::Instrument;
 
 use crate::cli::EnqueueArgs;
 use crate::display::{count, counted};
-use crate::exit::Failure;
 use crate::failpoint::{self, Step};
 use crate::places::{Queue, found};
 use crate::{model, publish};

@@ -3,11 +3,11 @@
 use std::io::{self, BufWriter, Write};
 
 use batch::{State, StoredBatch};
+use program::Failure;
 
 use super::Request;
 use crate::cli::EnqueueArgs;
 use crate::display::{bytes, count, counted, printable};
-use crate::exit::Failure;
 
 /// Images that are named.
 const SHOWN: usize = 20;

@@ -8,12 +8,12 @@ use batch::{BatchError, BatchId, ImageList, Layout, Manifest, State, StoredBatch
 use jiff::Timestamp;
 use ledger::Leaf;
 use models::Digest;
+use program::Failure;
 
 use super::args::EtlArgs;
 use super::pipeline::Pipeline;
 use super::run_file::Run;
 use crate::display::{count, counted};
-use crate::exit::Failure;
 use crate::failpoint::{self, Step};
 use crate::places::Queue;
 use crate::publish;

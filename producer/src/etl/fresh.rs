@@ -5,13 +5,13 @@ use batch::{ImageFile, ImageListWriter, ImageRef, Layout};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use ledger::{Found, Known};
+use program::Failure;
 use store::Store;
 use store::source::{Object, Objects, Settings, Sources};
 
 use super::args::EtlArgs;
 use super::run_file::Counts;
 use crate::display::counting;
-use crate::exit::Failure;
 
 /// Where a pipeline takes its images from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,12 +5,12 @@ use std::io::{self, BufWriter, Write};
 use batch::{BatchError, BatchId, Layout, State, StoredBatch};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
+use program::Failure;
 use serde::Serialize;
 
 use super::pipeline::Pipeline;
 use super::run_file::Counts;
 use crate::display::{bytes, count, table};
-use crate::exit::Failure;
 use crate::formats::Shape;
 
 /// Runs looked at at a time.

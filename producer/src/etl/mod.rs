@@ -15,10 +15,10 @@ use batch::input::Filter;
 use batch::{BatchId, Manifest};
 use jiff::Timestamp;
 use ledger::{Known, LedgerError};
+use program::Failure;
 use store::Created;
 
 use crate::display::counted;
-use crate::exit::Failure;
 use crate::failpoint::{self, Step};
 use crate::model;
 use crate::places::Queue;

@@ -2,11 +2,11 @@
 
 use batch::{BatchId, EtlName, Layout};
 use ledger::Ledger;
+use program::Failure;
 use serde::{Deserialize, Serialize};
 use store::{Created, Store};
 
 use super::run_file::Run;
-use crate::exit::Failure;
 
 /// Largest run object that is read: as a manifest, whose size it has.
 const LARGEST_RUN: u64 = 64 << 20;

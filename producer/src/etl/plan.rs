@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use batch::BatchId;
 use ledger::{Known, Ledger};
+use program::Failure;
 use store::Store;
 
 use super::args::EtlArgs;
@@ -11,7 +12,6 @@ use super::carry;
 use super::fresh::{Fresh, Source};
 use super::pipeline::Pipeline;
 use crate::display::{bytes, count, counted, printable};
-use crate::exit::Failure;
 
 /// Images that are named.
 const SHOWN: usize = 20;

@@ -3,9 +3,8 @@
 
 use batch::{BatchId, Manifest};
 use jiff::Timestamp;
+use program::Failure;
 use serde::{Deserialize, Serialize};
-
-use crate::exit::Failure;
 
 /// Longest batch id.
 const LONGEST_ID: usize = 50;

@@ -6,8 +6,8 @@ mod template;
 
 use std::io::{self, Write};
 
-use crate::exit::Failure;
 pub use args::JobArgs;
+use program::Failure;
 use template::Template;
 
 /// The Job that `kubectl apply -k` knows too.

@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 
 use batch::{BatchId, Revived};
+use program::Failure;
 use store::Store;
 
 use crate::display::counted;
-use crate::exit::Failure;
 use crate::places::Queue;
 
 /// Goes through the dead letters of `queue`, only those of batch `only` if one is given, and says what became of them.

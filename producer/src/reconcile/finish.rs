@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use batch::{Progress, StoredBatch};
+use program::Failure;
 use store::Created;
-
-use crate::exit::Failure;
 
 /// What came of an attempt to finish.
 pub(super) enum Finished {

@@ -1,9 +1,8 @@
 //! The markers of open batches, of every queue.
 
 use batch::{BatchId, Layout, QueueName};
+use program::Failure;
 use store::{Key, Store};
-
-use crate::exit::Failure;
 
 /// Every queue that has or had a batch; foreign folders are left out.
 pub(crate) async fn queues(store: &Store) -> Result<Vec<QueueName>, Failure> {

@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use batch::{BatchError, BatchId, Layout, QueueName, Revived, State, StoredBatch};
+use program::Failure;
 use store::Store;
 
 use crate::cli::ReconcileArgs;
 use crate::display::{count, counted};
-use crate::exit::Failure;
 use crate::places::{Queue, queue_of};
 use crate::publish;
 use finish::Finished;

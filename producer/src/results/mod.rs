@@ -9,10 +9,10 @@ use std::io::{self, IsTerminal};
 
 use batch::{Row, StoredBatch};
 use futures::{Stream, StreamExt, stream};
+use program::Failure;
 
 use crate::cli::ResultsArgs;
 use crate::display::counted;
-use crate::exit::Failure;
 use crate::formats::RowFormat;
 use filter::Filter;
 use print::Printer;

@@ -3,9 +3,9 @@
 use std::io::{self, BufWriter, Stdout, Write};
 
 use batch::{Row, Status};
+use program::Failure;
 
 use crate::display::{printable, table};
-use crate::exit::Failure;
 use crate::formats::RowFormat;
 
 /// Rows of a table whose widths are fitted together: enough for a terminal, and little memory.

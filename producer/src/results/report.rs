@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use batch::{Report, RunNotes, State, StoredBatch, render};
+use program::Failure;
 
 use super::sums;
-use crate::exit::Failure;
 
 pub(super) async fn write(batch: &StoredBatch, file: &Path) -> Result<(), Failure> {
     let id = &batch.manifest.batch;

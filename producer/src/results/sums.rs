@@ -4,9 +4,9 @@ use std::io::{self, BufWriter, Write};
 
 use batch::{StoredBatch, Summary};
 use futures::StreamExt;
+use program::Failure;
 
 use crate::display::{count, printable, table};
-use crate::exit::Failure;
 use crate::formats::RowFormat;
 
 /// Largest summary that is read, in bytes.

@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use batch::{BatchId, RunNotes, State, StoredBatch};
+use program::Failure;
 use serde::Serialize;
 
 use super::queue_look::QueueState;
 use super::tally::Rows;
 use crate::display::{count, counted, duration};
-use crate::exit::Failure;
 
 /// Largest run.json that is read, in bytes.
 const LARGEST_RUN: u64 = 64 << 20;

@@ -9,9 +9,9 @@ mod watch;
 use std::io::{self, Write};
 
 use batch::{BatchId, State, StoredBatch};
+use program::Failure;
 
 use crate::cli::StatusArgs;
-use crate::exit::Failure;
 use crate::formats::Shape;
 use facts::Facts;
 use pace::Pace;

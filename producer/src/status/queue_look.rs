@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use batch::QueueName;
+use program::Failure;
 use queue::{Admin, Broker, QueueError};
 use serde::Serialize;
 
-use crate::exit::Failure;
 use crate::places::Queue;
 
 /// A person waits.

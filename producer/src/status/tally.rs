@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use batch::{ErrorCode, IMAGES_PER_FILE, Row, Status, StoredBatch};
 use futures::{StreamExt, stream};
+use program::Failure;
 use serde::Serialize;
 
-use crate::exit::Failure;
 use crate::stored_part::StoredPart;
 
 /// Parts read at a time.

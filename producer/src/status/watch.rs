@@ -3,9 +3,9 @@
 use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use program::Failure;
 
 use super::facts::Facts;
-use crate::exit::Failure;
 use crate::formats::Shape;
 
 /// Where the looks go until the last one.

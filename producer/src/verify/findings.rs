@@ -6,8 +6,9 @@ use std::fmt;
 use std::io::{self, Write};
 use std::rc::Rc;
 
+use program::Failure;
+
 use crate::display::printable;
-use crate::exit::Failure;
 
 /// What can be wrong with a row or an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,9 +13,9 @@ use std::io::{self, Write};
 
 use batch::{BatchError, IMAGES_PER_FILE, Row, State, StoredBatch, Summary};
 use futures::{Stream, StreamExt, stream};
+use program::Failure;
 
 use crate::cli::VerifyArgs;
-use crate::exit::Failure;
 use findings::{Findings, Kind};
 use results_file::ResultsFile;
 use task::CheckedTask;

@@ -3,12 +3,12 @@
 use std::io::Write;
 
 use batch::{BatchError, Row, State, StoredBatch, Summary};
+use program::Failure;
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
 use super::findings::{Findings, Kind};
 use super::parquet_rows;
-use crate::exit::Failure;
 
 /// A Parquet file on the local disk, and the rows read from it and not compared yet; or none, for a file that is not
 /// there or not readable any more.

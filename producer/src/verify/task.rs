@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use batch::{BatchError, ImageRef, Row, Status, StoredBatch};
+use program::Failure;
 
 use super::findings::{Findings, Kind};
-use crate::exit::Failure;
 use crate::stored_part::StoredPart;
 
 /// The images of a task with their rows, and what is wrong with them.

@@ -1,11 +1,11 @@
 //! `summary.json` and `_SUCCESS` against the rows and the manifest.
 
 use batch::{StoredBatch, Summary};
+use program::Failure;
 use serde::Deserialize;
 use store::Key;
 
 use super::findings::{Findings, Kind};
-use crate::exit::Failure;
 
 /// Largest summary that is read, in bytes.
 const LARGEST_SUMMARY: u64 = 64 << 20;

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use batch::input::{self, Input};
 use batch::{BatchError, BatchId, FoundModel, ImageFile, ImageListWriter, Layout, Manifest, StoredBatch};
+use program::Failure;
 use store::Store;
 use store::source::Sources;
 
 use crate::cli::ClassifyArgs;
-use crate::exit::Failure;
 
 /// Opens the batch that lies alone in `directory`, or makes it there from the inputs. Another batch in the same place is
 /// refused.

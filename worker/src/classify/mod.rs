@@ -11,12 +11,12 @@ use std::path::Path;
 use batch::{FoundModel, Part, Progress, Session, State, StoredBatch, Summary};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
+use program::Failure;
 use store::Options;
 use store::source::{self, Sources};
 
 use crate::cli::ClassifyArgs;
 use crate::engine::{Engine, EngineConfig, PackageSource};
-use crate::exit::Failure;
 use crate::machine;
 use crate::shutdown::Shutdown;
 use crate::task::TaskWorker;
@@ -68,7 +68,7 @@ async fn classify(args: &ClassifyArgs) -> Result<(), Failure> {
 }
 
 fn unavailable(doing: &str, error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(Failure::UNAVAILABLE, format!("{doing}: {error}"))
+    Failure::unavailable(format!("{doing}: {error}"))
 }
 
 /// One run of the program over a batch.
@@ -172,7 +172,7 @@ impl Run<'_> {
             Progress::Missing(tasks) => {
                 let message =
                     format!("the parts of tasks {tasks:?} are gone; did someone delete them? Run the command again");
-                Err(Failure::new(Failure::UNAVAILABLE, message))
+                Err(Failure::unavailable(message))
             }
             Progress::Complete(summary) => {
                 let thumbnails = self.thumbnails(worker, &summary).await?;

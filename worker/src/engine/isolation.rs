@@ -7,9 +7,9 @@ use bytes::Bytes;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::error::EngineError;
 use super::process::{Death, EngineProcess, death, end};
 use super::protocol::{EngineConfig, Reply, Request};
-use super::supervisor::EngineError;
 use crate::observe::{TrialEnd, metrics};
 
 /// Tries suspects one after the other, so that together they never need more memory than one engine.

@@ -6,6 +6,7 @@
 //! row. Everything else goes on in a new shared engine.
 
 mod child;
+mod error;
 mod isolation;
 mod process;
 mod protocol;
@@ -13,7 +14,8 @@ mod supervisor;
 mod times;
 
 pub use child::run as run_child;
+pub use error::EngineError;
 pub use process::ENGINE_COMMAND;
 pub use protocol::{EngineConfig, PackageSource};
-pub use supervisor::{Engine, EngineError};
+pub use supervisor::Engine;
 pub use times::Times;

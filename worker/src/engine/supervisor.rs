@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument, Span, warn};
 
+use super::error::EngineError;
 use super::isolation::Isolation;
-use super::process::{Death, EngineProcess, StartError, death, end};
+use super::process::{Death, EngineProcess, death, end};
 use super::protocol::{EngineConfig, Reply, Request};
 use crate::observe::{EngineEnd, metrics};
 
@@ -25,26 +26,6 @@ pub struct Engine {
     supervisor: JoinHandle<()>,
     isolation: Arc<Isolation>,
     threads: usize,
-}
-
-/// Why an engine gives no answer. None of these is the fault of an image.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The model cannot be used.
-    #[error("{0}")]
-    Model(String),
-    /// The model cannot be had for now.
-    #[error("{0}")]
-    Unavailable(String),
-    /// No process could be started.
-    #[error("{0}; is the machine out of memory or processes?")]
-    Start(String),
-    /// Engines are ended from outside again and again.
-    #[error("the engine process was asked to end, again and again, by someone else")]
-    Interrupted,
-    /// The engine has ended, after an error that was reported before.
-    #[error("the engine has ended")]
-    Ended,
 }
 
 #[derive(Debug)]
@@ -305,15 +286,6 @@ impl Job {
         match self.answer {
             Answer::Outcome(_) => Request::Classify { id, image },
             Answer::Thumbnail(_) => Request::Thumbnail { id, image },
-        }
-    }
-}
-
-impl From<StartError> for EngineError {
-    fn from(error: StartError) -> Self {
-        match error {
-            StartError::Refused(reason) => Self::Model(reason),
-            StartError::Failed(error) => Self::Start(error.to_string()),
         }
     }
 }

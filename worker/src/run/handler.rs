@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use batch::{BatchId, ParentRows, Part, StoredBatch, set_aside};
 use jiff::Timestamp;
+use program::Failure;
 use queue::{Delivery, MessageError, TaskMessage};
 use store::Store;
 use telemetry::{TRACEPARENT, TraceContext};
@@ -16,7 +17,6 @@ use super::batches::{Batches, Known};
 use super::engines::Engines;
 use super::finishing::Finishing;
 use crate::engine::EngineError;
-use crate::exit::Failure;
 use crate::failpoint::{self, Step};
 use crate::observe::{Source, Stage, TaskEnd, health, metrics};
 use crate::task::{TaskError, TaskWorker};

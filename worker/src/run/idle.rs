@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use batch::{BatchId, StoredBatch};
+use program::Failure;
 use queue::{Broker, ConsumerStatus};
 use store::Created;
 
@@ -14,7 +15,6 @@ use super::batches::Known;
 use super::handler::{Handler, Mode, WorkError};
 use super::letters::Letters;
 use super::starved::Starved;
-use crate::exit::Failure;
 use crate::observe::{Source, health};
 
 /// Between two looks, at least: touched batches are finished this soon.

@@ -14,13 +14,13 @@ mod until;
 use std::sync::Arc;
 use std::time::Duration;
 
+use program::Failure;
 use queue::{Broker, Consumer, ConsumerOptions, Topology};
 use store::source::{self, Sources};
 use store::{Options, Store};
 use tokio::task::JoinSet;
 
 use crate::cli::RunArgs;
-use crate::exit::Failure;
 use crate::machine;
 use crate::observe::{self, health};
 use crate::shutdown::Shutdown;
@@ -139,7 +139,7 @@ impl Working {
                 }
                 Some(done) = self.tasks.join_next() => match done {
                     Ok(result) => result?,
-                    Err(error) => return Err(Failure::new(Failure::UNAVAILABLE, format!("a task ended early: {error}"))),
+                    Err(error) => return Err(Failure::unavailable(format!("a task ended early: {error}"))),
                 },
                 ended = &mut idle => ended?,
             }

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use batch::{BatchId, State};
+use program::Failure;
 
 use super::batches::Known;
 use super::handler::Handler;
 use crate::cli::RunArgs;
-use crate::exit::Failure;
 
 /// How long a batch that does not exist is waited for: a Job may start before its `enqueue`.
 const WAIT_FOR_MANIFEST: Duration = Duration::from_secs(5 * 60);
@@ -60,7 +60,7 @@ async fn one(handler: &Handler, id: &BatchId, started: Instant) -> Result<bool, 
         }
         Known::Absent if started.elapsed() >= WAIT_FOR_MANIFEST => {
             let message = format!("batch {id} has no manifest; enqueue it first, or check PIXELMILL_STORE");
-            Err(Failure::new(Failure::UNAVAILABLE, message))
+            Err(Failure::unavailable(message))
         }
         Known::Absent | Known::Open(_) => Ok(false),
     }

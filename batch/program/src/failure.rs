@@ -1,13 +1,12 @@
-//! Exit codes, and the errors that carry one.
+//! Why a program ends: exit codes, and the errors that carry one.
 
 use std::fmt::Display;
+use std::io;
 use std::process::ExitCode;
 
 use batch::BatchError;
+use queue::QueueError;
 use store::StoreError;
-
-use crate::engine::EngineError;
-use crate::task::TaskError;
 
 /// Why a program ends: a code for scripts and a message for people.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ impl Failure {
     pub const WRONG: u8 = 1;
     /// Usage, configuration or model error: trying again will not help.
     pub const USAGE: u8 = 64;
-    /// The store or the machine could not do it now: trying again may help.
+    /// Store, broker or machine could not do it now: trying again may help.
     pub const UNAVAILABLE: u8 = 75;
     /// Ended by Ctrl-C.
     pub const INTERRUPTED: u8 = 130;
@@ -40,8 +39,13 @@ impl Failure {
         Self::new(Self::USAGE, message)
     }
 
+    /// Something that may work later.
+    pub fn unavailable(message: impl Display) -> Self {
+        Self::new(Self::UNAVAILABLE, message)
+    }
+
     /// Prints the message, if there is one, leaves it for Kubernetes, and gives the code.
-    pub fn report(&self, program: &str) -> ExitCode {
+    pub(crate) fn report(&self, program: &str) -> ExitCode {
         if !self.message.is_empty() {
             telemetry::last_words(&self.message);
             #[expect(clippy::print_stderr, reason = "the one place where a program says why it ends")]
@@ -65,8 +69,14 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<queue::QueueError> for Failure {
-    fn from(error: queue::QueueError) -> Self {
+impl From<QueueError> for Failure {
+    fn from(error: QueueError) -> Self {
+        Self::new(error.exit_code(), error)
+    }
+}
+
+impl From<batch::ModelError> for Failure {
+    fn from(error: batch::ModelError) -> Self {
         Self::new(error.exit_code(), error)
     }
 }
@@ -77,29 +87,12 @@ impl From<models::PackageError> for Failure {
     }
 }
 
-impl From<batch::ModelError> for Failure {
-    fn from(error: batch::ModelError) -> Self {
-        Self::new(error.exit_code(), error)
-    }
-}
-
-impl From<TaskError> for Failure {
-    fn from(error: TaskError) -> Self {
-        match error {
-            TaskError::Engine(error) => error.into(),
-            TaskError::Batch(error) => error.into(),
-            TaskError::Fetch(_) => Self::new(Self::UNAVAILABLE, error),
-        }
-    }
-}
-
-impl From<EngineError> for Failure {
-    fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::Model(_) => Self::usage(error),
-            EngineError::Unavailable(_) | EngineError::Start(_) | EngineError::Interrupted | EngineError::Ended => {
-                Self::new(Self::UNAVAILABLE, error)
-            }
+impl From<io::Error> for Failure {
+    /// Of writing to stdout. A reader that has seen enough (`| head`) is no failure.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::new(0, ""),
+            _ => Self::unavailable(format!("printing: {error}")),
         }
     }
 }
