@@ -2,6 +2,7 @@
 //! number of finishers may work at once, each object is created by whoever comes first.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
 use futures::{StreamExt, stream};
@@ -76,10 +77,18 @@ impl<'a> Finisher<'a> {
         self.manifest.image_count().div_ceil(IMAGES_PER_FILE).max(1)
     }
 
+    /// Number of Parquet files, from the first on, whose rows all lie in tasks below `task`.
+    pub fn files_before(&self, task: u64) -> u64 {
+        let rows = task.saturating_mul(self.manifest.task_size.into());
+        if rows >= self.manifest.image_count() { self.file_count() } else { rows / IMAGES_PER_FILE }
+    }
+
     /// Builds every Parquet file that is missing and whose parts are all there, and sums up if none is left out.
     pub async fn gather(&self) -> Result<Progress, BatchError> {
         let mut missing = Vec::new();
-        for file in 0..self.file_count() {
+        // Several finishers share the files of a large batch, since each begins with another one.
+        let first = RandomState::new().hash_one(()) % self.file_count();
+        for file in (first..self.file_count()).chain(0..first) {
             missing.extend(self.build_results(file).await?);
         }
         if !missing.is_empty() {
@@ -292,6 +301,24 @@ mod tests {
             let key = Key::new(format!("batches/test/{key}")).unwrap();
             assert!(batch.store.head(&key).await.unwrap().is_some(), "{key}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_can_be_built_before_the_parts_behind_it_are_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path().to_str().unwrap()).await.unwrap();
+        let layout = Layout::of(&"test".parse().unwrap());
+        let files_before = |count: u64, task_size: u32, task: u64| {
+            let manifest = manifest(count, task_size);
+            let images = ImageList::new(store.clone(), layout.clone(), &manifest);
+            Finisher::new(&store, &layout, &manifest, Digest::of(b""), &images).files_before(task)
+        };
+        assert_eq!([0, 1, 99_999, 100_000, 199_999].map(|task| files_before(2_500_000, 10, task)), [0, 0, 0, 1, 1]);
+        assert_eq!([200_000, 249_999, 250_000].map(|task| files_before(2_500_000, 10, task)), [2, 2, 3]);
+        // Task 15,624 has the last 64 of the first million rows when 64 divides it; with 63 it reaches across the border.
+        assert_eq!([15_624, 15_625].map(|task| files_before(1_000_001, 64, task)), [0, 1]);
+        assert_eq!([15_873, 15_874, 15_875].map(|task| files_before(1_000_063, 63, task)), [0, 1, 2]);
+        assert_eq!(files_before(0, 64, 0), 1);
     }
 
     #[tokio::test]

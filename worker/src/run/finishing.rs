@@ -22,6 +22,8 @@ struct Touched {
     changed: bool,
     /// No task below this one is missing.
     gap: u64,
+    /// Parquet files, from the first on, that are built.
+    built: u64,
     /// Images that this process worked on.
     images: u64,
 }
@@ -36,7 +38,8 @@ impl Finishing {
     pub(super) async fn count(&self, batch: &Arc<StoredBatch>, images: u64) {
         let mut touched = self.0.lock().await;
         let entry = touched.entry(batch.manifest.batch.clone());
-        let entry = entry.or_insert_with(|| Touched { batch: Arc::clone(batch), changed: true, gap: 0, images: 0 });
+        let entry =
+            entry.or_insert_with(|| Touched { batch: Arc::clone(batch), changed: true, gap: 0, built: 0, images: 0 });
         entry.changed = true;
         entry.images += images;
     }
@@ -54,6 +57,17 @@ impl Finishing {
     /// No task of the batch below this one is missing, as far as is known.
     pub(super) async fn gap(&self, batch: &BatchId) -> u64 {
         self.0.lock().await.get(batch).map_or(0, |entry| entry.gap)
+    }
+
+    /// Parquet files from the first on that are known to be built.
+    async fn built(&self, batch: &BatchId) -> u64 {
+        self.0.lock().await.get(batch).map_or(0, |entry| entry.built)
+    }
+
+    async fn remember_built(&self, batch: &BatchId, built: u64) {
+        if let Some(entry) = self.0.lock().await.get_mut(batch) {
+            entry.built = entry.built.max(built);
+        }
     }
 
     /// No task of the batch below this one is missing.
@@ -79,13 +93,27 @@ impl Finishing {
 }
 
 impl Handler {
-    /// Finishes every touched batch whose parts are all there.
+    /// Finishes every touched batch whose parts are all there, and of the others what can be built already.
     pub(super) async fn finish_touched(&self) -> Result<(), WorkError> {
         for (batch, gap) in self.finishing.changed().await {
             match batch.missing(gap, 1).await?.first() {
-                Some(task) => self.finishing.remember_gap(&batch.manifest.batch, *task).await,
+                Some(task) => {
+                    self.finishing.remember_gap(&batch.manifest.batch, *task).await;
+                    self.build_ahead(&batch, *task).await?;
+                }
                 None => self.finish(&batch).await?,
             }
+        }
+        Ok(())
+    }
+
+    /// Builds the Parquet files whose rows all lie below `task`, so that a large batch is not built at its end only.
+    async fn build_ahead(&self, batch: &StoredBatch, task: u64) -> Result<(), WorkError> {
+        let id = &batch.manifest.batch;
+        let finisher = batch.finisher();
+        for file in self.finishing.built(id).await..finisher.files_before(task) {
+            finisher.build_results(file).await?;
+            self.finishing.remember_built(id, file + 1).await;
         }
         Ok(())
     }
