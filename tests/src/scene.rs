@@ -65,8 +65,13 @@ impl Scene {
 
     /// Puts `count` small images below `photos/`.
     pub fn put_images(&self, count: u32) {
+        self.put_images_into("photos", count);
+    }
+
+    /// The same in another bucket, which is there.
+    pub fn put_images_into(&self, bucket: &str, count: u32) {
         for at in 0..count {
-            self.s3.put("photos", &format!("{at:05}.png"), png(at));
+            self.s3.put(bucket, &format!("{at:05}.png"), png(at));
         }
     }
 

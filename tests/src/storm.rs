@@ -22,18 +22,55 @@ pub async fn calm(scene: &Scene, batch: &str) -> Duration {
     pause
 }
 
+/// A batch must get on.
+pub struct Progress {
+    parts: usize,
+    since: Instant,
+    limit: Duration,
+}
+
+impl Progress {
+    /// It may get no part for `limit`.
+    pub fn new(limit: Duration) -> Progress {
+        Progress { parts: 0, since: Instant::now(), limit }
+    }
+
+    /// Looks how far it is.
+    ///
+    /// # Panics
+    /// When it did not get on for too long.
+    pub fn look(&mut self, scene: &Scene, batch: &str) {
+        let parts = scene.parts(batch).len();
+        if parts != self.parts {
+            (self.parts, self.since) = (parts, Instant::now());
+        }
+        assert!(self.since.elapsed() < self.limit, "{batch} got none after {parts} parts for {:?}", self.limit);
+    }
+}
+
+/// Deaths that brought no part show that the machine is slower by now than it was in the calm run.
+const IN_VAIN: usize = 20;
+
 /// Keeps `count` workers on the batch and kills the oldest one with SIGKILL after every `pause`, as long as none of them
-/// says that the batch is finished; gives how many were killed.
+/// says that the batch is finished; gives how many were killed, and the longest pause: it grows a little whenever many died in
+/// vain, since others may need the machine too.
 ///
 /// # Panics
-/// When the batch is not finished within `limit`, or a worker ends otherwise than by a signal or with 0.
-pub async fn kill_workers(scene: &Scene, batch: &str, count: usize, pause: Duration, limit: Duration) -> usize {
-    let started = Instant::now();
+/// When the batch does not get on for `limit`, or a worker ends otherwise than by a signal or with 0.
+pub async fn kill_workers(
+    scene: &Scene,
+    batch: &str,
+    count: usize,
+    mut pause: Duration,
+    limit: Duration,
+) -> (usize, Duration) {
+    let mut progress = Progress::new(limit);
+    let (mut parts, mut in_vain) = (0, 0);
     let mut workers: Vec<_> = (0..count).map(|_| scene.worker(batch)).collect();
     let mut killed = 0;
     loop {
         sleep(pause).await;
-        assert!(started.elapsed() < limit, "{batch} is not finished after {killed} killed workers");
+        progress.look(scene, batch);
         let worker = &mut workers[killed % count];
         if let Some(status) = worker.try_wait().expect("a child") {
             assert!(status.success(), "a worker ended with {status}");
@@ -42,10 +79,16 @@ pub async fn kill_workers(scene: &Scene, batch: &str, count: usize, pause: Durat
         worker.kill().expect("a child");
         worker.wait().expect("a child");
         killed += 1;
+        in_vain = if progress.parts == parts { in_vain + 1 } else { 0 };
+        parts = progress.parts;
+        if in_vain == IN_VAIN {
+            in_vain = 0;
+            pause += pause / 4;
+        }
         workers[(killed - 1) % count] = scene.worker(batch);
     }
     for worker in workers {
         assert_eq!(ended(worker).await, Some(0));
     }
-    killed
+    (killed, pause)
 }

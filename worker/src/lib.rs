@@ -11,6 +11,7 @@ mod hooks;
 mod machine;
 mod observe;
 mod pipeline;
+mod rows;
 mod run;
 mod shutdown;
 mod task;

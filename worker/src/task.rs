@@ -1,18 +1,19 @@
 //! Work on one task: fetch its images, have the engine classify them, put the rows in order.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use batch::{BatchError, ErrorCode, ImageRef, Lease, Outcome, Part, Row, Settings, StoredBatch};
 use futures::future::try_join_all;
 use program::Failure;
 use store::source::{Code, FetchError, Sources};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tracing::Instrument;
 
 use crate::engine::{Engine, EngineError};
 use crate::failpoint::{self, Step};
 use crate::observe::{Stage, health, metrics};
+use crate::rows::Rows;
 
 /// Images fetched before an engine thread is free for them, per thread: enough to hide the latency of a store.
 const FETCHED_AHEAD: usize = 4;
@@ -62,6 +63,15 @@ impl From<TaskError> for Failure {
     }
 }
 
+/// What came of a task within its time limit.
+#[derive(Debug)]
+pub enum Worked {
+    /// All of it.
+    Whole(Part),
+    /// These rows, by the place of their image.
+    Late(Vec<Option<Row>>),
+}
+
 impl TaskWorker {
     /// A worker whose `engine` was started with `settings`.
     pub fn new(engine: Engine, sources: Sources, settings: Settings, threads: usize) -> Self {
@@ -82,14 +92,39 @@ impl TaskWorker {
     /// The part of a task: one row per image, in order. `kept` has the rows that are there already, by the place of their
     /// image, and may be shorter.
     pub async fn part(&self, images: &[ImageRef], kept: &[Option<Row>]) -> Result<Part, TaskError> {
-        let rows = images.iter().enumerate().map(async |(at, image)| match kept.get(at) {
-            Some(Some(row)) => Ok(row.clone()),
-            _ => {
-                let outcome = self.outcome(image, false).await?;
-                Ok::<_, TaskError>(outcome.into_row(image, &self.settings.model.id))
-            }
+        let rows = Rows::new(images.len(), kept);
+        self.fill(&rows, images, &Notify::new()).await?;
+        Ok(rows.part())
+    }
+
+    /// The same within `limit`, counted from the moment at which its first image is begun: a task may wait for others.
+    pub async fn part_within(
+        &self,
+        limit: Duration,
+        images: &[ImageRef],
+        kept: &[Option<Row>],
+    ) -> Result<Worked, TaskError> {
+        let (rows, begun) = (Rows::new(images.len(), kept), Notify::new());
+        let late = async {
+            begun.notified().await;
+            tokio::time::sleep(limit).await;
+        };
+        tokio::select! {
+            filled = self.fill(&rows, images, &begun) => filled.map(|()| Worked::Whole(rows.part())),
+            () = late => Ok(Worked::Late(rows.so_far())),
+        }
+    }
+
+    /// Works on all images that have no row yet, side by side.
+    async fn fill(&self, rows: &Rows, images: &[ImageRef], begun: &Notify) -> Result<(), TaskError> {
+        let left = rows.so_far().into_iter().zip(images).enumerate().filter(|(_, (row, _))| row.is_none());
+        let work = left.map(async |(at, (_, image))| {
+            let outcome = self.outcome(image, false, begun).await?;
+            rows.set(at, outcome.into_row(image, &self.settings.model.id));
+            Ok::<_, TaskError>(())
         });
-        Ok(Part { rows: try_join_all(rows).await? })
+        try_join_all(work).await?;
+        Ok(())
     }
 
     /// The part of a task that ended a worker before: image by image, in a process apart. Outcomes are
@@ -101,6 +136,18 @@ impl TaskWorker {
         images: &[ImageRef],
         kept: &[Option<Row>],
     ) -> Result<Part, TaskError> {
+        let rows = self.rows_one_by_one(batch, task, images, kept).await;
+        self.engine.no_next().await;
+        Ok(Part { rows: rows? })
+    }
+
+    async fn rows_one_by_one(
+        &self,
+        batch: &StoredBatch,
+        task: u64,
+        images: &[ImageRef],
+        kept: &[Option<Row>],
+    ) -> Result<Vec<Row>, TaskError> {
         let mut rows = Vec::with_capacity(images.len());
         for (at, image) in images.iter().enumerate() {
             if let Some(Some(row)) = kept.get(at) {
@@ -111,15 +158,14 @@ impl TaskWorker {
             let outcome = match batch.noted_outcome(&note).await? {
                 Some(outcome) => outcome,
                 None => {
-                    let outcome = self.outcome(image, true).await?;
+                    let outcome = self.outcome(image, true, &Notify::new()).await?;
                     batch.note_outcome(&note, &outcome).await?;
                     outcome
                 }
             };
             rows.push(outcome.into_row(image, &self.settings.model.id));
         }
-        self.engine.no_next().await;
-        Ok(Part { rows })
+        Ok(rows)
     }
 
     /// A small JPEG of an image; empty if there is none to be had.
@@ -136,8 +182,9 @@ impl TaskWorker {
         drop(self.lease);
     }
 
-    async fn outcome(&self, image: &ImageRef, isolated: bool) -> Result<Outcome, TaskError> {
+    async fn outcome(&self, image: &ImageRef, isolated: bool, begun: &Notify) -> Result<Outcome, TaskError> {
         let _permit = self.under_way.acquire().await;
+        begun.notify_one();
         let _counted = metrics().images_in_flight.raised();
         let span = tracing::info_span!("image", image = image.uri);
         let work = async {

@@ -15,17 +15,15 @@ async fn main() -> Result<()> {
     let minutes: u64 = minutes.parse().context("MINUTES is a number")?;
     ensure!((1..=24 * 60).contains(&minutes), "MINUTES is a number from 1 to 1440");
     let seed = arguments.next().map_or(Ok(1), |seed| seed.parse()).context("SEED is a number")?;
-    let end = Instant::now() + Duration::from_secs(60 * minutes);
     let mut soak = Soak::start(seed).await?;
-    // At least one, however long the calm run took.
-    loop {
+    soak.say("the calm runs are done");
+    let end = Instant::now() + Duration::from_secs(60 * minutes);
+    while Instant::now() < end {
         soak.batch(end).await;
-        println!("{}", soak.figures());
-        if Instant::now() >= end {
-            break;
-        }
+        soak.say(&soak.figures());
     }
     soak.finish().await;
+    println!("{}", soak.figures());
     println!("soak: every row of every batch is that of a calm run; nothing was left on the queue");
     Ok(())
 }

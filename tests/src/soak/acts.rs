@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use queue::{AmqpUrl, Broker, Outgoing, Publisher, PublisherOptions, Topology};
 use tokio::time::sleep;
 
@@ -88,10 +89,16 @@ impl Act {
     }
 }
 
+/// How long the broker is frozen and the store away.
+const FROZEN: Duration = Duration::from_secs(60);
+const OUTAGE: Duration = Duration::from_secs(120);
+/// Without a node there is no soak.
+const SERVED: &str = "a node that obeys";
+
 impl Soak {
-    pub(super) async fn perform(&mut self, act: Act, batch: &str, crew: &mut Crew) {
+    /// Does it; an error is a command that the broker refused. `enqueue` are the arguments that made the batch.
+    pub(super) async fn perform(&mut self, act: Act, enqueue: &[&str], crew: &mut Crew) -> Result<()> {
         let (scene, node) = (&self.scene, &mut self.node);
-        let operated = "the operator's command";
         match act {
             Act::KillWorker => crew.kill(self.dice.below(crew.len()) as usize, scene),
             Act::StopWorker => crew.stop_one(self.dice.below(crew.len()) as usize, scene).await,
@@ -103,30 +110,29 @@ impl Soak {
                 self.proxy.stall(false);
             }
             Act::RestartBroker => {
-                node.stop().await.expect(operated);
+                node.stop().await.expect(SERVED);
                 sleep(self.dice.seconds(0, 5)).await;
-                node.resume().await.expect(operated);
+                node.resume().await.expect(SERVED);
             }
             Act::KillBroker => {
-                node.kill().await.expect(operated);
+                node.kill().await.expect(SERVED);
                 sleep(self.dice.seconds(0, 5)).await;
-                node.resume().await.expect(operated);
+                node.resume().await.expect(SERVED);
             }
             Act::FreezeBroker => {
-                node.freeze().expect(operated);
-                sleep(self.dice.seconds(5, 60)).await;
-                node.thaw().expect(operated);
+                node.freeze().expect(SERVED);
+                sleep(FROZEN).await;
+                node.thaw().expect(SERVED);
             }
-            Act::CloseConnections => node.close_all_connections().await.expect(operated),
+            Act::CloseConnections => node.close_all_connections().await?,
             Act::MemoryAlarm => {
-                node.set_memory_alarm(true).await.expect(operated);
+                node.set_memory_alarm(true).await?;
                 sleep(self.dice.seconds(1, 10)).await;
-                node.set_memory_alarm(false).await.expect(operated);
+                node.set_memory_alarm(false).await?;
             }
-            // There may be no queue at the moment: it was deleted, and workers are about to declare it.
-            Act::PurgeQueue => drop(node.purge_queue(&scene.queue).await),
-            Act::DeleteQueue => drop(node.delete_queue(&scene.queue).await),
-            Act::UnbindDeadLetters => node.unbind(&format!("{}.dead", scene.queue)).await.expect(operated),
+            Act::PurgeQueue => node.purge_queue(&scene.queue).await?,
+            Act::DeleteQueue => node.delete_queue(&scene.queue).await?,
+            Act::UnbindDeadLetters => node.unbind(&format!("{}.dead", scene.queue)).await?,
             Act::HostileMessages => self.hostile_messages().await,
             Act::StoreWeather => {
                 let plans =
@@ -136,16 +142,14 @@ impl Soak {
             }
             Act::StoreOutage => {
                 scene.s3.faults().set(|plan| plan.outage = true);
-                sleep(self.dice.seconds(5, 120)).await;
+                sleep(OUTAGE).await;
                 scene.s3.faults().set(|plan| plan.outage = false);
             }
             // May fail, for want of a broker or a queue; the batch must not care.
-            Act::EnqueueAgain => {
-                let args = [&["enqueue", "s3://photos/", "--batch", batch], &super::ARGUMENTS[..]].concat();
-                drop(scene.try_produce(&args).await);
-            }
+            Act::EnqueueAgain => drop(scene.try_produce(enqueue).await),
             Act::Reconcile => drop(scene.try_produce(&["reconcile", "--open"]).await),
         }
+        Ok(())
     }
 
     pub(super) async fn calm_down(&self) {

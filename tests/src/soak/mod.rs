@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::proxy::TcpProxy;
 use crate::rabbitmq::Node;
 use crate::scene::Scene;
-use crate::storm;
+use crate::storm::{self, Progress};
 use acts::Act;
 use crew::Crew;
 use dice::Dice;
@@ -25,44 +25,63 @@ const WORKERS: usize = 3;
 const POISON: [(u32, &str); 3] = [(1234, "abort"), (2345, "hang"), (3456, "allocate")];
 /// Tasks of eight images, so that much is under way, and little patience, so that lost work is found soon.
 const ARGUMENTS: [&str; 6] = ["--task-size", "8", "--task-timeout", "5", "--image-timeout", "2"];
-/// A batch that takes longer than this hangs.
-const LIMIT: Duration = Duration::from_secs(20 * 60);
-const CALM: &str = "calm";
+/// A batch that gets no part for so long hangs. The longest outage, and the patience of the programs after it, are shorter.
+const STANDSTILL: Duration = Duration::from_secs(8 * 60);
+
+/// Images of a kind, and the calm run over them that others are compared with.
+#[derive(Clone, Copy)]
+struct Images {
+    source: &'static str,
+    calm: &'static str,
+}
+
+/// An image that hangs takes two proofs of two seconds: nobody lives as long while workers are killed without a pause.
+const CLEAN: Images = Images { source: "s3://photos/", calm: "calm" };
+const POISONED: Images = Images { source: "s3://poisoned/", calm: "calm-poisoned" };
 
 /// A broker, a store, and what happened to them.
 pub struct Soak {
     node: Node,
     proxy: TcpProxy,
     scene: Scene,
+    seed: u64,
+    started: Instant,
     /// Between two kills of the first storm.
     pause: Duration,
     dice: Dice,
+    deck: Vec<Act>,
     batches: u32,
     counts: BTreeMap<&'static str, u32>,
     longest: Duration,
 }
 
 impl Soak {
-    /// Starts everything and does the calm run.
+    /// Starts everything and does the calm runs.
     ///
     /// # Errors
     /// When RabbitMQ cannot be started.
     ///
     /// # Panics
-    /// When the calm run fails.
+    /// When a calm run fails.
     pub async fn start(seed: u64) -> Result<Soak> {
+        let started = Instant::now();
         let node = Node::start().await?;
         let proxy = TcpProxy::start(node.address())?;
         let scene = Scene::start(format!("amqp://guest:guest@{}", proxy.address())).await;
-        scene.put_images(IMAGES);
+        scene.s3.create_bucket("poisoned");
+        scene.put_images_into("photos", IMAGES);
+        scene.put_images_into("poisoned", IMAGES);
         for (at, order) in POISON {
-            scene.s3.put("photos", &format!("{at:05}.png"), format!("PIXELMILL-TEST:{order}"));
+            scene.s3.put("poisoned", &format!("{at:05}.png"), format!("PIXELMILL-TEST:{order}"));
         }
         scene.s3.faults().seed(seed);
-        scene.enqueue_with(CALM, &ARGUMENTS).await;
-        let pause = storm::calm(&scene, CALM).await;
-        let (dice, counts) = (Dice::new(seed), BTreeMap::new());
-        Ok(Soak { node, proxy, scene, pause, dice, batches: 0, counts, longest: Duration::ZERO })
+        scene.produce(&enqueue(CLEAN, CLEAN.calm)).await;
+        let pause = storm::calm(&scene, CLEAN.calm).await;
+        scene.produce(&enqueue(POISONED, POISONED.calm)).await;
+        storm::calm(&scene, POISONED.calm).await;
+        let (dice, counts, deck) = (Dice::new(seed), BTreeMap::new(), Vec::new());
+        let (batches, longest) = (0, Duration::ZERO);
+        Ok(Soak { node, proxy, scene, seed, started, pause, dice, deck, batches, counts, longest })
     }
 
     /// One batch through the storm; the first one in nothing but killed workers, without a pause.
@@ -72,30 +91,58 @@ impl Soak {
     pub async fn batch(&mut self, end: Instant) {
         let started = Instant::now();
         let batch = format!("storm-{}", self.batches);
+        let images = if self.batches == 0 { CLEAN } else { POISONED };
         if self.batches == 0 {
-            self.scene.enqueue_with(&batch, &ARGUMENTS).await;
-            let killed = storm::kill_workers(&self.scene, &batch, WORKERS, self.pause, LIMIT).await;
+            self.scene.produce(&enqueue(images, &batch)).await;
+            let killed;
+            (killed, self.pause) = storm::kill_workers(&self.scene, &batch, WORKERS, self.pause, STANDSTILL).await;
             *self.counts.entry(Act::KillWorker.name()).or_default() += killed as u32;
         } else {
-            self.enqueue(&batch).await;
-            let mut crew = Crew::start(&self.scene, WORKERS);
-            while !self.scene.is_finished(&batch) {
-                assert!(started.elapsed() < LIMIT, "{batch} is not finished after {LIMIT:?}");
-                crew.replace_ended(&self.scene);
-                if Instant::now() < end {
-                    let act = self.dice.choose(&Act::ALL, Act::weight);
-                    *self.counts.entry(act.name()).or_default() += 1;
-                    self.perform(act, &batch, &mut crew).await;
-                }
-                sleep(self.dice.millis(200, 1500)).await;
-            }
-            self.calm_down().await;
-            crew.stop().await;
+            self.enqueue(images, &batch).await;
+            self.storm(images, &batch, end).await;
         }
         self.scene.verify(&batch).await;
-        self.scene.assert_same(&batch, CALM);
+        self.scene.assert_same(&batch, images.calm);
         self.batches += 1;
         self.longest = self.longest.max(started.elapsed());
+    }
+
+    /// Workers, and one fault after the other until the batch is finished; none after `end`.
+    async fn storm(&mut self, images: Images, batch: &str, end: Instant) {
+        let mut crew = Crew::start(&self.scene, WORKERS);
+        let mut progress = Progress::new(STANDSTILL);
+        while !self.scene.is_finished(batch) {
+            progress.look(&self.scene, batch);
+            crew.replace_ended(&self.scene);
+            if Instant::now() < end {
+                let act = self.draw();
+                match self.perform(act, &enqueue(images, batch), &mut crew).await {
+                    Ok(()) => *self.counts.entry(act.name()).or_default() += 1,
+                    // There may be no queue to purge, or a broker that is not itself yet. Every kind comes often.
+                    Err(error) => self.say(&format!("{}: {error:#}", act.name())),
+                }
+            }
+            sleep(self.dice.millis(200, 1500)).await;
+        }
+        self.calm_down().await;
+        crew.stop().await;
+    }
+
+    /// The next fault of a deck that holds each as often as its weight says.
+    fn draw(&mut self) -> Act {
+        if self.deck.is_empty() {
+            for act in Act::ALL {
+                self.deck.extend((0..act.weight()).map(|_| act));
+            }
+        }
+        let at = self.dice.below(self.deck.len() as u64) as usize;
+        self.deck.swap_remove(at)
+    }
+
+    /// A line of the log, which is stderr, with the time since the start.
+    #[expect(clippy::print_stderr, reason = "a soak of an hour says what it is at")]
+    pub fn say(&self, what: &str) {
+        eprintln!("soak {:6.0} s: {what}", self.started.elapsed().as_secs_f64());
     }
 
     /// Empties the queue, as the last thing.
@@ -115,8 +162,10 @@ impl Soak {
     pub fn figures(&self) -> String {
         let faults = self.scene.s3.faults();
         let mut text = format!(
-            "soak: {} batches of {IMAGES} images on {WORKERS} workers, the longest in {:.0} s, the first killed every {} ms; \
-             S3: {} of {} requests went wrong",
+            "soak: seed {}, {:.0} minutes; {} batches of {IMAGES} images on {WORKERS} workers, the longest in {:.0} s, in the \
+             first a worker killed every {} ms; S3: {} of {} requests went wrong",
+            self.seed,
+            self.started.elapsed().as_secs_f64() / 60.0,
             self.batches,
             self.longest.as_secs_f64(),
             self.pause.as_millis(),
@@ -130,8 +179,8 @@ impl Soak {
     }
 
     /// Made by a producer that is killed at some step, sometimes by two at a time; and made again until it succeeds.
-    async fn enqueue(&mut self, batch: &str) {
-        let args = [&["enqueue", "s3://photos/", "--batch", batch], &ARGUMENTS[..]].concat();
+    async fn enqueue(&mut self, images: Images, batch: &str) {
+        let args = enqueue(images, batch);
         let steps = ["after-images", "after-manifest", "after-marker", "mid-publish", "after-publish"];
         let step = self.dice.choose(&steps, |_| 1);
         let killed = [("PIXELMILL_FAILPOINT", step)];
@@ -140,4 +189,9 @@ impl Soak {
         assert!(!first.status.success() && !second.status.success(), "{step} was not reached");
         self.scene.produce(&args).await;
     }
+}
+
+/// The arguments of the producer that make a batch.
+fn enqueue(images: Images, batch: &str) -> Vec<&str> {
+    [&["enqueue", images.source, "--batch", batch], &ARGUMENTS[..]].concat()
 }

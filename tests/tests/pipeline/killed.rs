@@ -13,7 +13,7 @@ async fn workers_killed_without_a_pause_give_the_rows_of_a_calm_run() {
     let pause = storm::calm(&scene, "calm").await;
 
     scene.enqueue("storm").await;
-    let killed = storm::kill_workers(&scene, "storm", 3, pause, LIMIT).await;
+    let (killed, _) = storm::kill_workers(&scene, "storm", 3, pause, LIMIT).await;
     assert!(killed > 3, "the storm was over after {killed} workers");
     scene.verify("storm").await;
     scene.assert_same("storm", "calm");

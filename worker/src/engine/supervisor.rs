@@ -58,6 +58,7 @@ impl Engine {
             config: EngineConfig { check_golden: false, ..config },
             isolation: Arc::clone(&isolation),
             queue,
+            trials: Vec::new(),
             in_flight: BTreeMap::new(),
             next_id: 0,
             idle_deaths: 0,
@@ -115,6 +116,7 @@ struct Supervisor {
     image_timeout: Duration,
     isolation: Arc<Isolation>,
     queue: mpsc::Receiver<Job>,
+    trials: Vec<JoinHandle<()>>,
     in_flight: BTreeMap<u64, InFlight>,
     next_id: u64,
     idle_deaths: u32,
@@ -165,6 +167,10 @@ impl Supervisor {
             }
             if self.idle_deaths >= MOST_IDLE_DEATHS {
                 return self.fail(&EngineError::Interrupted);
+            }
+            // Not beside them: of two engines that start at the same time each would take all memory that is left for its own.
+            for trial in self.trials.drain(..) {
+                let _answered = trial.await;
             }
             process = match EngineProcess::start(&self.config, 1).await {
                 Ok(process) => process,
@@ -253,17 +259,21 @@ impl Supervisor {
         ids.iter().filter_map(|id| self.in_flight.remove(id)).map(|waiting| waiting.job).collect()
     }
 
-    fn isolate(&self, job: Job, after_hang: bool) {
+    fn isolate(&mut self, job: Job, after_hang: bool) {
         // A thumbnail is not worth a trial: dropping the sender answers "none".
-        if let Answer::Outcome(answer) = job.answer {
+        if let Answer::Outcome(mut answer) = job.answer {
             let isolation = Arc::clone(&self.isolation);
             let judging = async move {
                 let why =
                     if after_hang { "it exceeded its time limit" } else { "the engine died while it worked on it" };
                 warn!(why, "the image is tried again alone");
-                let _nobody_waits = answer.send(isolation.judge(&job.image, after_hang).await);
+                tokio::select! {
+                    judged = isolation.judge(&job.image, after_hang) => drop(answer.send(judged)),
+                    // Nobody waits any more: others may need the memory.
+                    () = answer.closed() => {}
+                }
             };
-            tokio::spawn(judging.instrument(job.span));
+            self.trials.push(tokio::spawn(judging.instrument(job.span)));
         }
     }
 

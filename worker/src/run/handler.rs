@@ -4,22 +4,23 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use batch::{BatchId, ParentRows, Part, StoredBatch, set_aside};
+use batch::{BatchId, ParentRows, Part, Row, StoredBatch, set_aside};
 use jiff::Timestamp;
 use program::Failure;
 use queue::{Delivery, MessageError, TaskMessage};
 use store::Store;
 use telemetry::{TRACEPARENT, TraceContext};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, RwLock};
 use tracing::{Instrument, Span};
 
 use super::batches::{Batches, Known};
 use super::engines::Engines;
 use super::finishing::Finishing;
+use super::under_way::UnderWay;
 use crate::engine::EngineError;
 use crate::failpoint::{self, Step};
 use crate::observe::{Source, Stage, TaskEnd, health, metrics};
-use crate::task::{TaskError, TaskWorker};
+use crate::task::{TaskError, TaskWorker, Worked};
 
 /// From this return on, the images of a task are worked on one by one, each in a process of its own.
 const ISOLATED_FROM_ATTEMPT: u32 = 2;
@@ -36,6 +37,9 @@ pub(super) struct Handler {
     pub(super) own_batch: Option<BatchId>,
     /// Batches whose model this worker cannot load; they are left to others.
     pub(super) left_to_others: Mutex<HashSet<BatchId>>,
+    pub(super) under_way: UnderWay,
+    /// Held for writing by isolated work: an image that takes all memory must find no other engine that grows beside its own.
+    pub(super) alone: RwLock<()>,
     pub(super) started: Timestamp,
     pub(super) threads: usize,
 }
@@ -175,11 +179,15 @@ impl Handler {
     /// Works on a task and stores its part.
     async fn work(&self, batch: &Arc<StoredBatch>, task: u64, mode: Mode) -> Result<(), WorkError> {
         let started = Instant::now();
+        let _counted = self.under_way.begin(&batch.manifest.batch, task);
         let settings = &batch.manifest.settings;
         let seconds = |limit: u32| Duration::from_secs(limit.into());
-        health().task_begins(seconds(settings.image_timeout_s), seconds(settings.task_timeout_s));
-        if mode == Mode::Isolated {
-            metrics().isolated_tasks.increment();
+        let limit = seconds(settings.task_timeout_s);
+        health().task_begins(seconds(settings.image_timeout_s), limit);
+        let (mut shared, mut alone) = (None, None);
+        match mode {
+            Mode::Shared => shared = Some(self.alone.read().await),
+            Mode::Isolated => alone = Some(self.alone.write().await),
         }
         let worker = self.engine(batch).await?;
         let range = batch.manifest.task_images(task);
@@ -187,9 +195,25 @@ impl Handler {
         // A retry does only the chosen images again.
         let kept = ParentRows::of(batch).await?.rows(task, range).await?;
         let count = kept.iter().filter(|row| row.is_none()).count();
+        let isolated = async |done: &[Option<Row>]| {
+            metrics().isolated_tasks.increment();
+            worker.isolated_part(batch, task, &images, done).await
+        };
         let part = match mode {
-            Mode::Shared => worker.part(&images, &kept).await,
-            Mode::Isolated => worker.isolated_part(batch, task, &images, &kept).await,
+            Mode::Shared => match worker.part_within(limit, &images, &kept).await {
+                Ok(Worked::Whole(part)) => Ok(part),
+                Ok(Worked::Late(done)) => {
+                    tracing::warn!(
+                        ?limit,
+                        "the task exceeds its time limit; what is left of it is done image by image"
+                    );
+                    drop(shared.take());
+                    alone = Some(self.alone.write().await);
+                    isolated(&done).await
+                }
+                Err(error) => Err(error),
+            },
+            Mode::Isolated => isolated(&kept).await,
         };
         let part: Part = match part {
             Ok(part) => part,
@@ -200,6 +224,7 @@ impl Handler {
             Err(TaskError::Fetch(reason)) => return Err(WorkError::NotNow(reason)),
             Err(TaskError::Batch(error)) => return Err(error.into()),
         };
+        drop((shared, alone));
         failpoint::pass(Step::BeforeStore);
         let storing = Instant::now();
         batch.store_part(task, &part).instrument(tracing::info_span!("store")).await?;

@@ -31,17 +31,17 @@ struct Look {
 /// Finishes touched batches, and works on missing tasks while no delivery comes. Returns only with what cannot be
 /// survived.
 pub(super) async fn search(handler: Arc<Handler>, status: ConsumerStatus, broker: Broker) -> Result<(), Failure> {
-    let letters = Letters::new(broker);
-    let mut search =
-        Search { handler, status, looks: HashMap::new(), taken: HashMap::new(), letters, starved: Starved::default() };
-    search.touch_marked().await.or_else(passing)?;
-    // At once, too: what restarted workers find complete must not wait for one that lives longer.
-    loop {
-        search.handler.finish_touched().await.or_else(passing)?;
-        search.look().await.or_else(passing)?;
-        search.give_to_starved().await.or_else(passing)?;
-        tokio::time::sleep(jittered(TICK)).await;
-    }
+    let first = Letters::new(broker.clone());
+    let first = async { first.revive_first(&handler, &status).await.or_else(passing) };
+    let search = Search {
+        handler: Arc::clone(&handler),
+        status: status.clone(),
+        looks: HashMap::new(),
+        taken: HashMap::new(),
+        letters: Letters::new(broker),
+        starved: Starved::default(),
+    };
+    tokio::try_join!(first, search.run()).map(drop)
 }
 
 /// Up to half as much again, so that many workers do not look at once.
@@ -72,6 +72,17 @@ struct Search {
 }
 
 impl Search {
+    async fn run(mut self) -> Result<(), Failure> {
+        self.touch_marked().await.or_else(passing)?;
+        // At once, too: what restarted workers find complete must not wait for one that lives longer.
+        loop {
+            self.handler.finish_touched().await.or_else(passing)?;
+            self.look().await.or_else(passing)?;
+            self.give_to_starved().await.or_else(passing)?;
+            tokio::time::sleep(jittered(TICK)).await;
+        }
+    }
+
     /// Batches that were complete before this worker came are finished by it.
     async fn touch_marked(&self) -> Result<(), WorkError> {
         for id in self.handler.batches.marked().await? {
@@ -156,6 +167,9 @@ impl Search {
         task: u64,
         source: Source,
     ) -> Result<bool, WorkError> {
+        if self.handler.under_way.has(id, task) {
+            return Ok(false);
+        }
         let note = batch.layout().note(&taken_note(task))?;
         let mode = match self.handler.store.create(&note, "taken\n".into()).await? {
             Created::Now => Mode::Shared,

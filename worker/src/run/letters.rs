@@ -1,4 +1,4 @@
-//! Dead letters are looked after by workers that have nothing else to do.
+//! Dead letters are looked after by workers that have nothing else to do, and by those that start while nothing else waits.
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,9 @@ use crate::observe::{LetterEnd, metrics};
 
 /// T where no batch is open: what its default time limit makes.
 const USUAL_PATIENCE: Duration = Duration::from_secs(240);
+/// A worker that starts is subscribed within this time, or has other worries than dead letters.
+const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(100);
 
 /// When dead letters were looked at last.
 pub(super) struct Letters {
@@ -37,26 +40,49 @@ impl Letters {
             return Ok(());
         }
         self.next = Instant::now() + jittered(patience);
-        match self.try_revive(handler).await {
-            Ok(()) => Ok(()),
-            // The manifest is enough; a broker that cannot do this now is asked again.
-            Err(BatchError::Queue(error)) => {
-                tracing::warn!(%error, "dead letters were not looked at");
-                Ok(())
+        self.revive_declared(handler).await.or_else(passing)
+    }
+
+    /// The same at the start of a worker, if the queue has nothing else to offer: where workers live too briefly for any
+    /// patience, their dead letters would wait for the end of that.
+    pub(super) async fn revive_first(&self, handler: &Handler, status: &ConsumerStatus) -> Result<(), WorkError> {
+        let begun = Instant::now();
+        while !status.is_connected() {
+            if begun.elapsed() >= SUBSCRIBED_WITHIN {
+                return Ok(());
             }
-            Err(error) => Err(error.into()),
+            tokio::time::sleep(POLL).await;
+        }
+        self.revive_waiting(handler).await.or_else(passing)
+    }
+
+    async fn revive_declared(&self, handler: &Handler) -> Result<(), BatchError> {
+        let mut admin = self.admin(handler)?;
+        let depth = async {
+            admin.declare().await?;
+            Ok(admin.dead_depth().await?.ready)
+        };
+        let depth: Result<u32, QueueError> = depth.await;
+        admin.close().await;
+        match depth? {
+            0 => Ok(()),
+            _ => self.publish_again(handler).await,
         }
     }
 
-    async fn try_revive(&self, handler: &Handler) -> Result<(), BatchError> {
-        let queue = handler.batches.queue();
-        let topology = Topology::new(queue.as_str())?;
-        let mut admin = Admin::new(&self.broker, &topology);
-        let depth = declared(&mut admin).await;
+    async fn revive_waiting(&self, handler: &Handler) -> Result<(), BatchError> {
+        let mut admin = self.admin(handler)?;
+        let depths = async { Ok((admin.depth().await?.ready, admin.dead_depth().await?.ready)) };
+        let depths: Result<(u32, u32), QueueError> = depths.await;
         admin.close().await;
-        if depth? == 0 {
-            return Ok(());
+        match depths? {
+            (0, 1..) => self.publish_again(handler).await,
+            _ => Ok(()),
         }
+    }
+
+    async fn publish_again(&self, handler: &Handler) -> Result<(), BatchError> {
+        let queue = handler.batches.queue();
         let revived = batch::revive(&handler.store, &self.broker, queue, None).await?;
         let (tasks, dropped, set_aside) = (revived.tasks(), revived.dropped, revived.set_aside);
         metrics().dead_letters(LetterEnd::Republished, tasks);
@@ -65,10 +91,20 @@ impl Letters {
         tracing::info!(%queue, tasks, dropped, set_aside, "dead letters were published again for isolated work");
         Ok(())
     }
+
+    fn admin(&self, handler: &Handler) -> Result<Admin, BatchError> {
+        let topology = Topology::new(handler.batches.queue().as_str())?;
+        Ok(Admin::new(&self.broker, &topology))
+    }
 }
 
-/// The number of dead letters, once everything is declared.
-async fn declared(admin: &mut Admin) -> Result<u32, QueueError> {
-    admin.declare().await?;
-    Ok(admin.dead_depth().await?.ready)
+/// The manifest is enough; a broker that cannot do this now is asked again.
+fn passing(error: BatchError) -> Result<(), WorkError> {
+    match error {
+        BatchError::Queue(error) => {
+            tracing::warn!(%error, "dead letters were not looked at");
+            Ok(())
+        }
+        error => Err(error.into()),
+    }
 }

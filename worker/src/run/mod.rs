@@ -9,6 +9,7 @@ mod idle;
 mod leftovers;
 mod letters;
 mod starved;
+mod under_way;
 mod until;
 
 use std::sync::Arc;
@@ -34,7 +35,7 @@ const TASKS_AT_A_TIME: u16 = 3;
 /// How long the broker has to take back what is answered and what is not; the end of the connection does the same.
 const HAND_BACK: Duration = Duration::from_secs(2);
 /// What handing work back may take in all, whatever hangs: an end that was asked for comes within ten seconds.
-const AT_MOST: Duration = Duration::from_secs(6);
+const AT_MOST: Duration = Duration::from_secs(5);
 
 /// Works until `shutdown` is asked for or the batches it waits for are finished.
 pub async fn run(args: RunArgs, mut shutdown: Shutdown) -> Result<(), Failure> {
@@ -79,6 +80,8 @@ async fn work(args: &RunArgs, started: &mut Option<Working>) -> Result<(), Failu
         finishing: Finishing::default(),
         own_batch: args.batch.clone(),
         left_to_others: Default::default(),
+        under_way: Default::default(),
+        alone: Default::default(),
         started: jiff::Timestamp::now(),
         threads: args.engine.threads(),
     });

@@ -52,6 +52,17 @@ impl Goal {
 
 async fn one(handler: &Handler, id: &BatchId, started: Instant) -> Result<bool, Failure> {
     match handler.batches.find(id).await? {
+        Known::Open(batch) => match &batch.manifest.queue {
+            Some(queue) if queue == handler.batches.queue() => Ok(false),
+            // Nothing of it would ever come here.
+            Some(queue) => {
+                let mine = handler.batches.queue();
+                Err(Failure::usage(format!(
+                    "the tasks of batch {id} are on queue {queue}, not on {mine}: --queue {queue}"
+                )))
+            }
+            None => Err(Failure::usage(format!("batch {id} was made for one machine and has no tasks on any queue"))),
+        },
         Known::Over(State::Finished) => Ok(true),
         Known::Over(_) => Err(Failure::usage(format!("batch {id} was cancelled"))),
         Known::Deleted => {
@@ -62,7 +73,7 @@ async fn one(handler: &Handler, id: &BatchId, started: Instant) -> Result<bool, 
             let message = format!("batch {id} has no manifest; enqueue it first, or check PIXELMILL_STORE");
             Err(Failure::unavailable(message))
         }
-        Known::Absent | Known::Open(_) => Ok(false),
+        Known::Absent => Ok(false),
     }
 }
 
@@ -108,6 +119,8 @@ mod tests {
             finishing: Default::default(),
             own_batch: None,
             left_to_others: Mutex::default(),
+            under_way: Default::default(),
+            alone: Default::default(),
             started: jiff::Timestamp::now(),
             threads: 1,
         }
@@ -169,6 +182,19 @@ mod tests {
             ["open".parse().unwrap()],
             "markers of what is over are gone"
         );
+    }
+
+    #[tokio::test]
+    async fn a_batch_of_another_queue_is_refused_at_once_unless_it_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let handler = handler(folder.path()).await;
+        let (open, finished) = (make(&handler, "open").await, make(&handler, "finished").await);
+        handler.store.create(&finished.layout().success().unwrap(), "x".into()).await.unwrap();
+        let handler = Handler { batches: Batches::new(handler.store.clone(), "other".parse().unwrap()), ..handler };
+        let refused = one(&handler, &open.manifest.batch, Instant::now()).await.unwrap_err();
+        assert_eq!(refused.code, 64);
+        assert!(refused.message.contains("queue images, not on other"), "{}", refused.message);
+        assert!(one(&handler, &finished.manifest.batch, Instant::now()).await.unwrap());
     }
 
     #[tokio::test]

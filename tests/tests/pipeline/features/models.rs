@@ -12,7 +12,7 @@ use tests::scene::Scene;
 const FETCHING: &str = "fetching a model package";
 
 /// Puts the built-in package below `s3://models/<name>`, with another version, so that it is another package.
-fn put_package(s3: &S3Server, name: &str) {
+pub(super) fn put_package(s3: &S3Server, name: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/cifar10/package");
     s3.create_bucket("models");
     for file in std::fs::read_dir(folder).unwrap() {
@@ -26,7 +26,7 @@ fn put_package(s3: &S3Server, name: &str) {
 }
 
 /// Makes a batch with a model; gives whether the producer fetched the package.
-async fn enqueue(scene: &Scene, batch: &str, model: &str, cache: &Path) -> bool {
+pub(super) async fn enqueue(scene: &Scene, batch: &str, model: &str, cache: &Path) -> bool {
     let args =
         ["enqueue", "s3://photos/", "--batch", batch, "--model", model, "--task-size", "8", "--task-timeout", "2"];
     let variables = [("PIXELMILL_MODEL_CACHE", cache.to_str().unwrap()), ("PIXELMILL_LOG", "info")];

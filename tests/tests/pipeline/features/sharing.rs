@@ -90,6 +90,30 @@ async fn an_idle_worker_looks_after_dead_letters_and_what_they_need() {
     scene.verify("dead").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_starts_does_not_let_dead_letters_wait() {
+    let node = rabbitmq::shared().await;
+    let scene = Scene::start(node.url()).await;
+    scene.put_images(24);
+    // Nobody lives for the patience of this batch, as where workers are killed again and again.
+    scene.enqueue_with("dead", &["--task-size", "8", "--task-timeout", "3600"]).await;
+    let broker = Broker::new(node.url().parse::<AmqpUrl>().unwrap(), "undertaker");
+    let topology = topology(&scene);
+    let mut consumer = Consumer::start(&broker, &topology, ConsumerOptions::default());
+    for _ in 0..3 {
+        let delivery = tokio::time::timeout(LIMIT, consumer.next()).await.unwrap().unwrap();
+        delivery.reject().await;
+    }
+    consumer.stop(Duration::from_secs(5)).await;
+    let mut admin = Admin::new(&broker, &topology);
+    until("dead letters", async || admin.dead_depth().await.unwrap().ready == 3).await;
+    let mut worker = Worker::start(&scene, &node.url(), &["--until-complete", "--batch", "dead"], &[]);
+    assert_eq!(worker.ended().await, Some(0));
+    scene.verify("dead").await;
+    assert_eq!(admin.dead_depth().await.unwrap().ready, 0);
+    admin.close().await;
+}
+
 fn topology(scene: &Scene) -> Topology {
     Topology::new(&scene.queue).unwrap()
 }

@@ -6,9 +6,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use serde_json::{Map, Value};
+use tests::cgroup::Cgroup;
 use tests::http;
 
 use tests::scene::{LIMIT, Scene};
+
+const WORKER: &str = env!("CARGO_BIN_EXE_worker-under-test");
 
 /// A running worker.
 pub struct Worker {
@@ -21,11 +24,22 @@ pub struct Worker {
 impl Worker {
     /// Starts `worker run` with these arguments and variables on the queue and the store of `scene`.
     pub fn start(scene: &Scene, amqp_url: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Worker {
+        let mut command = Command::new(WORKER);
+        command.args(["run", "--threads", "1", "--max-memory", "600MiB"]).args(arguments);
+        Worker::launch(command, scene, amqp_url, variables)
+    }
+
+    /// Starts one in a control group, with no other limit of its memory.
+    pub fn start_in(group: &Cgroup, scene: &Scene, amqp_url: &str, arguments: &[&str]) -> Worker {
+        let mut command = group.command(WORKER);
+        command.args(["run", "--threads", "1"]).args(arguments);
+        Worker::launch(command, scene, amqp_url, &[])
+    }
+
+    fn launch(mut command: Command, scene: &Scene, amqp_url: &str, variables: &[(&str, &str)]) -> Worker {
         let folder = tempfile::tempdir().unwrap();
         let address = http::free_address();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_worker-under-test"));
-        command.args(["run", "--threads", "1", "--max-memory", "600MiB"]).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command.env("PIXELMILL_STORE", "s3://results/store").env("PIXELMILL_QUEUE", &scene.queue);
         command.env("PIXELMILL_AMQP_URL", amqp_url).envs(scene.s3.environment());
