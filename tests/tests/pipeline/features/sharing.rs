@@ -86,7 +86,7 @@ async fn an_idle_worker_looks_after_dead_letters_and_what_they_need() {
     until("an empty queue", async || admin.depth().await.unwrap().ready == 0).await;
     assert_eq!(admin.dead_depth().await.unwrap().ready, 0);
     admin.close().await;
-    assert_eq!(node.bindings(topology.dead()).await.unwrap(), [topology.dead()], "bound again");
+    until("the binding", async || node.bindings(topology.dead()).await.unwrap() == [topology.dead()]).await;
     scene.verify("dead").await;
 }
 
