@@ -30,7 +30,7 @@ pub enum BatchError {
         reason: String,
     },
     /// The batch was deleted; its id stays refused.
-    #[error("{batch} says that this batch was deleted; use another id")]
+    #[error("{batch} says that this batch was deleted; its id stays refused")]
     Deleted {
         /// The tombstone.
         batch: String,

@@ -2,6 +2,7 @@
 
 use models::Digest;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::ids::{BatchId, QueueName};
 use crate::images::ImageFile;
@@ -162,30 +163,36 @@ impl Manifest {
     /// Whether `other` asks for the same work: everything but the listing of the images is equal. The error names the
     /// first difference.
     pub fn same_request(&self, other: &Self) -> Result<(), String> {
-        let difference = |what: &str, stored: &dyn std::fmt::Debug, asked: &dyn std::fmt::Debug| {
-            Err(format!("its {what} is {stored:?}, not {asked:?}"))
-        };
-        if self.arguments != other.arguments {
-            return difference("input", &self.arguments, &other.arguments);
+        let (mine, others) = (&self.settings.model, &other.settings.model);
+        same("input", &self.arguments, &other.arguments)?;
+        if mine.digest != others.digest {
+            same("model", &mine.id, &others.id)?;
         }
-        if self.settings.model.digest != other.settings.model.digest {
-            return difference("model", &self.settings.model.id, &other.settings.model.id);
-        }
-        if self.task_size != other.task_size {
-            return difference("task size", &self.task_size, &other.task_size);
-        }
-        if self.settings != other.settings {
-            return difference("settings", &self.settings, &other.settings);
-        }
-        if (&self.queue, &self.parent, &self.etl) != (&other.queue, &other.parent, &other.etl) {
-            return difference(
-                "origin",
-                &(&self.queue, &self.parent, &self.etl),
-                &(&other.queue, &other.parent, &other.etl),
-            );
-        }
-        Ok(())
+        same("task size", &self.task_size, &other.task_size)?;
+        same("settings", &self.settings, &other.settings)?;
+        same("queue", &self.queue, &other.queue)?;
+        same("parent", &self.parent, &other.parent)?;
+        same("ETL run", &self.etl, &other.etl)
     }
+}
+
+/// An error that says what differs, if something does.
+fn same<T: Serialize + PartialEq>(what: &str, stored: &T, asked: &T) -> Result<(), String> {
+    if stored == asked {
+        return Ok(());
+    }
+    let json = |value: &T| serde_json::to_value(value).unwrap_or_default();
+    let (mut what, mut stored, mut asked) = (what.to_owned(), json(stored), json(asked));
+    // The innermost field says more than all that lies around it.
+    while let (Value::Object(these), Value::Object(those)) = (&mut stored, &mut asked) {
+        let Some(key) = these.keys().chain(those.keys()).find(|key| these.get(*key) != those.get(*key)).cloned() else {
+            break;
+        };
+        let inner = [these, those].map(|fields| fields.remove(&key).unwrap_or_default());
+        what = key;
+        [stored, asked] = inner;
+    }
+    Err(format!("its {what} is {stored}, not {asked}"))
 }
 
 #[cfg(test)]
@@ -243,7 +250,14 @@ pub(crate) mod tests {
         assert!(stored.same_request(&other).unwrap_err().contains("input"));
         let mut other = stored.clone();
         other.settings.top_k = 1;
-        assert!(stored.same_request(&other).unwrap_err().contains("settings"));
+        assert_eq!(stored.same_request(&other).unwrap_err(), format!("its top_k is {}, not 1", stored.settings.top_k));
+        let chosen = |codes: &[ErrorCode]| {
+            let parent = Parent { batch: stored.batch.clone(), manifest: Digest::of(b""), codes: codes.to_vec() };
+            Manifest { parent: Some(parent), ..stored.clone() }
+        };
+        let (denied, changed) = (chosen(&[ErrorCode::Denied]), chosen(&[ErrorCode::Changed]));
+        assert_eq!(denied.same_request(&changed).unwrap_err(), r#"its codes is ["denied"], not ["changed"]"#);
+        assert!(stored.same_request(&changed).unwrap_err().starts_with("its parent is null, not {"));
     }
 
     #[test]

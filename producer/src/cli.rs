@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use batch::{BatchId, ErrorCode, FilterArgs, ModelCacheArgs, QueueName, SettingsArgs};
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use crate::etl::EtlArgs;
 use crate::formats::{RowFormat, RowStatus, Shape};
@@ -241,16 +241,17 @@ pub struct ResultsArgs {
 /// Flags of `reconcile`.
 #[derive(Args, Debug)]
 #[command(
+    group = ArgGroup::new("what").required(true),
     after_help = "With an ID, exactly the missing tasks are published, whatever the queue holds: a task that is \
 already queued or in work is then there twice, which costs work and no row. With --open, a queue that still holds \
 messages gets none, so that it can run on a schedule."
 )]
 pub struct ReconcileArgs {
     /// The batch
-    #[arg(value_name = "ID", required_unless_present = "open", conflicts_with = "open")]
+    #[arg(value_name = "ID", group = "what")]
     pub batch: Option<BatchId>,
     /// Every open batch of every queue of the store
-    #[arg(long)]
+    #[arg(long, group = "what")]
     pub open: bool,
     /// Where batches live.
     #[command(flatten)]

@@ -46,7 +46,10 @@ pub async fn run(args: &ListArgs) -> Result<(), Failure> {
 /// The names of all batches of a store; foreign folders are left out.
 pub async fn ids(store: &Store) -> Result<Vec<BatchId>, Failure> {
     let folders = store.folders(&Key::new("batches")?).await?;
-    Ok(folders.iter().filter_map(|name| name.parse().ok()).collect())
+    let mut ids: Vec<BatchId> = folders.iter().filter_map(|name| name.parse().ok()).collect();
+    // A store lists `a-b/` before `a/`.
+    ids.sort_unstable();
+    Ok(ids)
 }
 
 /// What `list` says of one batch.

@@ -100,12 +100,16 @@ async fn create(store: &Store, layout: Layout, request: Request) -> Result<Store
     let (manifest, listing) = request.list();
     let images = listing.store(store, &layout).await?;
     if images.is_empty() {
-        return Err(Failure::usage(format!("there is no image in {}", manifest.arguments.join(" "))));
+        return Err(nothing_in(&manifest));
     }
     failpoint::pass(Step::AfterImages);
     let batch = StoredBatch::create(store, layout, &Manifest { images, ..manifest }).await?;
     failpoint::pass(Step::AfterManifest);
     Ok(batch)
+}
+
+fn nothing_in(manifest: &Manifest) -> Failure {
+    Failure::usage(format!("there is no image in {}", manifest.arguments.join(" ")))
 }
 
 /// Marks the batch as open, publishes what is missing of it, and says so.

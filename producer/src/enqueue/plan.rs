@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use batch::{State, StoredBatch};
 use program::Failure;
 
-use super::Request;
+use super::{Request, nothing_in};
 use crate::cli::EnqueueArgs;
 use crate::display::{bytes, count, counted, printable};
 
@@ -36,6 +36,9 @@ pub(super) async fn show(args: &EnqueueArgs, request: Request, stored: Option<St
         if first.len() < SHOWN {
             first.push(image.uri);
         }
+    }
+    if images == 0 {
+        return Err(nothing_in(&manifest));
     }
     let tasks = images.div_ceil(u64::from(manifest.task_size));
     writeln!(out, "would make batch {} in {}", args.batch, args.store.store)?;

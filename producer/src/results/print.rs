@@ -73,7 +73,7 @@ fn table_row(row: &Row) -> [String; 3] {
     match (&row.label, &row.error) {
         (Some(label), None) => [image, printable(label), score],
         (Some(label), Some(warning)) => [image, printable(label), format!("{score}  ({})", warning.code)],
-        (None, Some(error)) => [image, format!("{}: {}", error.code, printable(&error.message)), String::new()],
+        (None, Some(error)) => [image, error.code.to_string(), printable(&error.message)],
         (None, None) => [image, String::new(), String::new()],
     }
 }
@@ -116,7 +116,7 @@ mod tests {
     fn hostile_names_are_harmless() {
         let image = ImageRef { id: Some("a,\"b\"".into()), ..ImageRef::new("x\u{1b}[2J\n.jpg") };
         let row = Outcome::failed(ErrorCode::NotFound, "no\u{1b}c").into_row(&image, "m@d");
-        assert_eq!(table_row(&row), ["a,\"b\"", "not_found: no\u{FFFD}c", ""]);
+        assert_eq!(table_row(&row), ["a,\"b\"", "not_found", "no\u{FFFD}c"]);
         let mut csv = csv::Writer::from_writer(Vec::new());
         csv.write_record(csv_record(&row)).unwrap();
         let text = String::from_utf8(csv.into_inner().unwrap()).unwrap();

@@ -16,7 +16,14 @@ pub(super) async fn write(batch: &StoredBatch, file: &Path) -> Result<(), Failur
         return Err(Failure::usage(format!("batch {id} is not finished, so it has no report; see `producer status`")));
     }
     let is_stdout = file == Path::new("-");
-    let failed = |error: io::Error| Failure::unavailable(format!("writing {}: {error}", file.display()));
+    let failed = |error: io::Error| match error.kind() {
+        // Whoever reads our output has seen enough.
+        io::ErrorKind::BrokenPipe if is_stdout => error.into(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory => {
+            Failure::usage(format!("{} cannot be written: {error}", file.display()))
+        }
+        _ => Failure::unavailable(format!("writing {}: {error}", file.display())),
+    };
     let mut target: Box<dyn Write + Send> =
         if is_stdout { Box::new(io::stdout()) } else { Box::new(std::fs::File::create(file).map_err(failed)?) };
     if state == State::Finished {

@@ -16,6 +16,7 @@ use futures::{Stream, StreamExt, stream};
 use program::Failure;
 
 use crate::cli::VerifyArgs;
+use crate::display::{count, counted};
 use findings::{Findings, Kind};
 use results_file::ResultsFile;
 use task::CheckedTask;
@@ -93,7 +94,7 @@ fn rows(batch: &StoredBatch, findings: Findings) -> impl Stream<Item = Result<(u
 fn verdict(batch: &StoredBatch, state: State, summary: &Summary, findings: &Findings) -> String {
     let id = &batch.manifest.batch;
     let images = batch.manifest.image_count();
-    let sum = format!("{images} images, {} ok + {} failed", summary.ok, summary.failed);
+    let sum = format!("{}, {} ok + {} failed", counted(images, "image"), count(summary.ok), count(summary.failed));
     let state = match state {
         State::Finished => "",
         State::Open => "; it is not finished",

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::proxy::TcpProxy;
 use crate::rabbitmq::Node;
+use crate::s3::Plan;
 use crate::scene::Scene;
 use crate::storm::{self, Progress};
 use acts::Act;
@@ -23,8 +24,9 @@ const IMAGES: u32 = 5000;
 const WORKERS: usize = 3;
 /// Files that abort, hang and allocate without end; they get the same error rows in calm and storm.
 const POISON: [(u32, &str); 3] = [(1234, "abort"), (2345, "hang"), (3456, "allocate")];
-/// Tasks of eight images, so that much is under way, and little patience, so that lost work is found soon.
-const ARGUMENTS: [&str; 6] = ["--task-size", "8", "--task-timeout", "5", "--image-timeout", "2"];
+/// Tasks of eight images, so that much is under way, and little patience, so that lost work is found soon; but enough for an
+/// image that takes all memory to do so on a busy machine before its time is over: calm and storm must end it alike.
+const ARGUMENTS: [&str; 6] = ["--task-size", "8", "--task-timeout", "10", "--image-timeout", "8"];
 /// A batch that gets no part for so long hangs. The longest outage, and the patience of the programs after it, are shorter.
 const STANDSTILL: Duration = Duration::from_secs(8 * 60);
 
@@ -35,7 +37,7 @@ struct Images {
     calm: &'static str,
 }
 
-/// An image that hangs takes two proofs of two seconds: nobody lives as long while workers are killed without a pause.
+/// An image that hangs takes two proofs of eight seconds: nobody lives as long while workers are killed without a pause.
 const CLEAN: Images = Images { source: "s3://photos/", calm: "calm" };
 const POISONED: Images = Images { source: "s3://poisoned/", calm: "calm-poisoned" };
 
@@ -111,6 +113,7 @@ impl Soak {
     async fn storm(&mut self, images: Images, batch: &str, end: Instant) {
         let mut crew = Crew::start(&self.scene, WORKERS);
         let mut progress = Progress::new(STANDSTILL);
+        self.scene.s3.faults().set(|plan| *plan = Plan::bad_weather());
         while !self.scene.is_finished(batch) {
             progress.look(&self.scene, batch);
             crew.replace_ended(&self.scene);

@@ -90,7 +90,7 @@ fn images_that_kill_hang_or_exhaust_the_engine_are_proved_guilty_alone() {
         folder.file(name, format!("PIXELMILL-TEST:{order}").as_bytes());
     }
     let started = Instant::now();
-    let args = [folder.path().to_str().unwrap(), "--image-timeout", "3", "--max-memory", "600MiB", "--task-size", "16"];
+    let args = [folder.path().to_str().unwrap(), "--image-timeout", "6", "--max-memory", "300MiB", "--task-size", "16"];
     let rows = rows(&args);
     assert_eq!(rows.len(), 45);
     assert_eq!(rows.iter().filter(|row| row.status == Status::Ok).count(), 40);
