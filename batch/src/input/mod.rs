@@ -2,6 +2,7 @@
 
 mod file_list;
 mod local;
+mod object;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -160,7 +161,8 @@ async fn list_one(input: Input, filter: &Filter, sources: &Sources, images: &Ima
     let send = async |image: ImageRef| images.send(Ok(image)).await.is_ok();
     match input {
         Input::File(path) => drop(send(local::file(&path)).await),
-        Input::Object(uri) | Input::Https(uri) => drop(send(ImageRef::new(uri)).await),
+        Input::Object(uri) => drop(send(object::listed(uri, sources).await?).await),
+        Input::Https(uri) => drop(send(ImageRef::new(uri)).await),
         Input::List { text, .. } => {
             for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
                 if !send(ImageRef::new(line)).await {

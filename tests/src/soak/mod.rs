@@ -6,9 +6,11 @@ mod dice;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::proxy::TcpProxy;
@@ -45,7 +47,7 @@ const POISONED: Images = Images { source: "s3://poisoned/", calm: "calm-poisoned
 pub struct Soak {
     node: Node,
     proxy: TcpProxy,
-    scene: Scene,
+    scene: Arc<Scene>,
     seed: u64,
     started: Instant,
     /// Between two kills of the first storm.
@@ -69,7 +71,7 @@ impl Soak {
         let started = Instant::now();
         let node = Node::start().await?;
         let proxy = TcpProxy::start(node.address())?;
-        let scene = Scene::start(format!("amqp://guest:guest@{}", proxy.address())).await;
+        let scene = Arc::new(Scene::start(format!("amqp://guest:guest@{}", proxy.address())).await);
         scene.s3.create_bucket("poisoned");
         scene.put_images_into("photos", IMAGES);
         scene.put_images_into("poisoned", IMAGES);
@@ -86,22 +88,36 @@ impl Soak {
         Ok(Soak { node, proxy, scene, seed, started, pause, dice, deck, batches, counts, longest })
     }
 
-    /// One batch through the storm; the first one in nothing but killed workers, without a pause.
+    /// One batch through the storm: the first one in nothing but killed workers, without a pause; then in turns one that has
+    /// poisoned images in all faults, and one that has none in all faults while other workers are killed without a pause.
     ///
     /// # Panics
     /// When a row differs from the calm run, or the batch does not end.
     pub async fn batch(&mut self, end: Instant) {
         let started = Instant::now();
         let batch = format!("storm-{}", self.batches);
-        let images = if self.batches == 0 { CLEAN } else { POISONED };
-        if self.batches == 0 {
-            self.scene.produce(&enqueue(images, &batch)).await;
-            let killed;
-            (killed, self.pause) = storm::kill_workers(&self.scene, &batch, WORKERS, self.pause, STANDSTILL).await;
-            *self.counts.entry(Act::KillWorker.name()).or_default() += killed as u32;
-        } else {
-            self.enqueue(images, &batch).await;
-            self.storm(images, &batch, end).await;
+        let images = if self.batches.is_multiple_of(2) { CLEAN } else { POISONED };
+        let killer = |soak: &Soak| {
+            let (scene, batch, pause) = (Arc::clone(&soak.scene), batch.clone(), soak.pause);
+            tokio::spawn(async move { storm::kill_workers(&scene, &batch, WORKERS, pause, STANDSTILL).await })
+        };
+        match self.batches {
+            0 => {
+                self.scene.produce(&enqueue(images, &batch)).await;
+                let killer = killer(self);
+                self.count_killed(killer).await;
+            }
+            odd if odd % 2 == 1 => {
+                self.enqueue(images, &batch).await;
+                self.storm(images, &batch, WORKERS, end).await;
+            }
+            _ => {
+                self.enqueue(images, &batch).await;
+                let killer = killer(self);
+                // One lives longer, to find what purged and deleted queues held.
+                self.storm(images, &batch, 1, end).await;
+                self.count_killed(killer).await;
+            }
         }
         self.scene.verify(&batch).await;
         self.scene.assert_same(&batch, images.calm);
@@ -109,9 +125,15 @@ impl Soak {
         self.longest = self.longest.max(started.elapsed());
     }
 
+    async fn count_killed(&mut self, killer: JoinHandle<(usize, Duration)>) {
+        let killed;
+        (killed, self.pause) = killer.await.expect("workers that get on");
+        *self.counts.entry(Act::KillWorker.name()).or_default() += killed as u32;
+    }
+
     /// Workers, and one fault after the other until the batch is finished; none after `end`.
-    async fn storm(&mut self, images: Images, batch: &str, end: Instant) {
-        let mut crew = Crew::start(&self.scene, WORKERS);
+    async fn storm(&mut self, images: Images, batch: &str, workers: usize, end: Instant) {
+        let mut crew = Crew::start(&self.scene, workers);
         let mut progress = Progress::new(STANDSTILL);
         self.scene.s3.faults().set(|plan| *plan = Plan::bad_weather());
         while !self.scene.is_finished(batch) {
@@ -165,8 +187,8 @@ impl Soak {
     pub fn figures(&self) -> String {
         let faults = self.scene.s3.faults();
         let mut text = format!(
-            "soak: seed {}, {:.0} minutes; {} batches of {IMAGES} images on {WORKERS} workers, the longest in {:.0} s, in the \
-             first a worker killed every {} ms; S3: {} of {} requests went wrong",
+            "soak: seed {}, {:.0} minutes; {} batches of {IMAGES} images on {WORKERS} workers, the longest in {:.0} s, where \
+             they are killed without a pause one every {} ms; S3: {} of {} requests went wrong",
             self.seed,
             self.started.elapsed().as_secs_f64() / 60.0,
             self.batches,

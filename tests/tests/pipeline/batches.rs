@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use batch::{Manifest, Part};
+use batch::{ErrorCode, Manifest, Part};
 use queue::{AmqpUrl, Broker, Consumer, ConsumerOptions, Topology};
 use tests::rabbitmq;
 
@@ -33,6 +33,25 @@ async fn producers_with_different_listings_make_one_batch() {
         assert_eq!(ended(scene.worker(&batch)).await, Some(0));
         scene.verify(&batch).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_object_is_listed_and_a_folder_without_its_slash_is_refused() {
+    let node = rabbitmq::shared().await;
+    let scene = Scene::start(node.url()).await;
+    scene.put_images(1);
+    scene.s3.put("photos", "folder/a.png", png(1));
+    scene.s3.put("photos", "folder-b.png", png(2));
+    let refused = scene.try_produce(&["enqueue", "s3://photos/folder", "--batch", "slip"]).await;
+    assert_eq!(refused.status.code(), Some(64));
+    assert!(text(&refused.stderr).contains("write s3://photos/folder/ for"), "{}", text(&refused.stderr));
+    scene.produce(&["enqueue", "s3://photos/00000.png", "s3://photos/gone.png", "--batch", "typed"]).await;
+    scene.s3.put("photos", "00000.png", png(3));
+    assert_eq!(ended(scene.worker("typed")).await, Some(0));
+    scene.verify("typed").await;
+    let rows = scene.parts("typed").into_values().next().map(|part| Part::decode(&part).unwrap().rows).unwrap();
+    let codes: Vec<_> = rows.iter().map(|row| row.error.as_ref().unwrap().code).collect();
+    assert_eq!(codes, [ErrorCode::Changed, ErrorCode::NotFound]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
