@@ -1,7 +1,8 @@
 //! Measures the ledger: so many runs over so many objects in a folder, then one pass of a listing in which every
 //! thousandth object is new and every thousandth was overwritten. Prints seconds, bytes and the peak of this process.
+//! Names are numbers as a camera's, or with `random` 32 hex digits that nothing makes shorter.
 //!
-//! `cargo run --release -p ledger --example merge -- 10000000 40`
+//! `cargo run --release -p ledger --example merge -- 10000000 40 [random]`
 
 #![expect(clippy::print_stdout, reason = "an example that prints what it measured")]
 
@@ -15,6 +16,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let objects: u64 = args.next().map_or(Ok(10_000_000), |text| text.parse())?;
     let runs: u64 = args.next().map_or(Ok(40), |text| text.parse())?;
+    let name = if args.next().as_deref() == Some("random") { random } else { numbered };
+    let name = |at| name(at, objects);
     let folder = tempfile::tempdir()?;
     let store = Store::open(&folder.path().to_string_lossy()).await?;
     let ledger = Ledger::new(store, "ledger/");
@@ -65,17 +68,25 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// As a camera names its pictures.
-fn name(at: u64) -> String {
+fn numbered(at: u64, _objects: u64) -> String {
     format!("s3://photos/incoming/{:05}/{:08}.jpg", at / 1000, at)
 }
 
-/// As good as random (SplitMix64): an MD5 cannot be compressed.
+/// As good as random, but in order.
+fn random(at: u64, objects: u64) -> String {
+    let share = u64::MAX / objects;
+    format!("s3://photos/incoming/{:016x}{:016x}.jpg", at * share + mix(at) % share, mix(!at))
+}
+
+/// SplitMix64.
+fn mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// As good as random: an MD5 cannot be compressed.
 fn etag(at: u64, version: u64) -> String {
-    let mix = |seed: u64| {
-        let mut z = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
     format!("{:016x}{:016x}", mix(2 * at + 1), mix(2 * at + 2 + (version << 40)))
 }

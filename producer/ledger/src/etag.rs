@@ -10,7 +10,7 @@ const MD5_OF_PARTS: u8 = 2;
 /// Anything else: its length and its bytes.
 const TEXT: u8 = 3;
 /// Bytes of an MD5.
-const DIGEST: usize = 16;
+pub(crate) const DIGEST: usize = 16;
 /// Longest ETag that a segment may hold.
 pub(crate) const LONGEST: usize = 4096;
 
@@ -36,44 +36,38 @@ pub(crate) fn push(etag: &str, to: &mut Vec<u8>) {
     }
 }
 
-/// Takes an ETag off the front of `bytes`, as it was pushed.
-pub(crate) fn take<'a>(bytes: &mut &'a [u8]) -> Taken<'a> {
-    let all = *bytes;
-    let Some((form, mut rest)) = all.split_first() else { return Taken::TooShort };
-    let length = match *form {
-        MD5 => DIGEST,
-        MD5_OF_PARTS => {
-            let mut number = rest.get(DIGEST..).unwrap_or_default();
-            let before = number.len();
-            match varint::take(&mut number) {
-                Some(_) => DIGEST + before - number.len(),
-                None => return Taken::TooShort,
-            }
-        }
-        TEXT => match varint::take(&mut rest) {
-            Some(length) if length <= LONGEST as u64 => length as usize,
-            Some(_) => return Taken::Wrong,
-            None => return Taken::TooShort,
-        },
-        _ => return Taken::Wrong,
-    };
-    match rest.get(length..) {
-        Some(after) => {
-            *bytes = after;
-            Taken::Etag(&all[..all.len() - after.len()])
-        }
-        None => Taken::TooShort,
-    }
+/// Appends a pushed ETag to two columns: its digest, if it has one, and everything else.
+pub(crate) fn split(etag: &[u8], others: &mut Vec<u8>, digests: &mut Vec<u8>) {
+    let digest = if matches!(etag[0], MD5 | MD5_OF_PARTS) { 1..1 + DIGEST } else { 1..1 };
+    digests.extend_from_slice(&etag[digest.clone()]);
+    others.extend_from_slice(&etag[..digest.start]);
+    others.extend_from_slice(&etag[digest.end..]);
 }
 
-/// What was at the front.
-pub(crate) enum Taken<'a> {
-    /// All bytes of an ETag.
-    Etag(&'a [u8]),
-    /// The beginning of one.
-    TooShort,
-    /// Something else.
-    Wrong,
+/// Takes an ETag off the front of two columns, as it was split, and appends it to `to`; none if there is none.
+pub(crate) fn join(others: &mut &[u8], digests: &mut &[u8], to: &mut Vec<u8>) -> Option<()> {
+    let (form, rest) = others.split_first()?;
+    let mut after = rest;
+    if matches!(*form, MD5 | MD5_OF_PARTS) {
+        let (digest, more) = digests.split_at_checked(DIGEST)?;
+        *digests = more;
+        to.push(*form);
+        to.extend_from_slice(digest);
+    } else {
+        to.push(*form);
+    }
+    match *form {
+        MD5 => {}
+        MD5_OF_PARTS => drop(varint::take(&mut after)?),
+        TEXT => {
+            let length = varint::take(&mut after).filter(|length| *length <= LONGEST as u64)?;
+            after = after.split_at_checked(length as usize)?.1;
+        }
+        _ => return None,
+    }
+    to.extend_from_slice(&rest[..rest.len() - after.len()]);
+    *others = after;
+    Some(())
 }
 
 /// 32 lower-case hex digits.
@@ -129,13 +123,22 @@ mod tests {
         let forms: std::collections::BTreeSet<_> = texts.iter().map(|text| pushed(text)).collect();
         assert_eq!(forms.len(), texts.len());
         for form in forms {
-            let longer = [&form[..], &[7]].concat();
-            let mut rest = &longer[..];
-            assert!(matches!(take(&mut rest), Taken::Etag(taken) if taken == form) && rest == [7]);
-            for end in 0..form.len() {
-                assert!(matches!(take(&mut &form[..end]), Taken::TooShort), "{form:?} to {end}");
+            let (mut others, mut digests) = (Vec::new(), Vec::new());
+            split(&form, &mut others, &mut digests);
+            assert_eq!(others.len() + digests.len(), form.len());
+            let joined = |others: &[u8], digests: &[u8]| {
+                let (mut others, mut digests, mut to) = (others, digests, Vec::new());
+                join(&mut others, &mut digests, &mut to).map(|()| (to, others.to_vec(), digests.to_vec()))
+            };
+            let longer = |column: &[u8]| [column, &[7]].concat();
+            assert_eq!(joined(&longer(&others), &longer(&digests)), Some((form.clone(), vec![7], vec![7])));
+            for end in 0..others.len() {
+                assert_eq!(joined(&others[..end], &digests), None, "{form:?} to {end}");
+            }
+            for end in 0..digests.len() {
+                assert_eq!(joined(&others, &digests[..end]), None, "{form:?} to {end}");
             }
         }
-        assert!(matches!(take(&mut &[9, 9][..]), Taken::Wrong));
+        assert_eq!(join(&mut &[9, 9][..], &mut &[][..], &mut Vec::new()), None);
     }
 }

@@ -1,5 +1,8 @@
 //! One version of one object, in the order of the ledger.
 
+/// Longest name of an object: S3 allows 1,024 bytes, a URI has a bucket besides.
+pub(crate) const LONGEST_NAME: usize = 4096;
+
 /// Name and ETag (in the form of module `etag`), ordered by the bytes of the name first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Record {

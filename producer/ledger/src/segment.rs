@@ -1,31 +1,25 @@
 //! A segment: sorted records in one object that never changes.
 //!
 //! ```text
-//! "pixelmill ledger 1\n"
-//! record: bytes that its name shares with the name before (varint), bytes of the rest of its name + 1 (varint), that rest, ETag
-//! 0 0  number of records (8 bytes, lowest first)  SHA-256 of everything before
+//! "pixelmill ledger 2\n"  blocks  0  number of records (8 bytes, lowest first)  SHA-256 of everything before
 //! ```
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use store::{Key, Reader, Store};
 
+use crate::block::{Block, BlockWriter, Front};
 use crate::error::LedgerError;
-use crate::etag::{self, Taken};
-use crate::record::Record;
-use crate::varint;
+use crate::etag;
+use crate::record::{LONGEST_NAME, Record};
 
-const HEAD: &[u8] = b"pixelmill ledger 1\n";
+const HEAD: &[u8] = b"pixelmill ledger 2\n";
 const COUNT: usize = 8;
 const DIGEST: usize = 32;
-/// Longest name of an object: S3 allows 1,024 bytes, a URI has a bucket besides.
-const LONGEST_NAME: usize = 4096;
-/// What the longest record may take.
-const LONGEST_RECORD: usize = LONGEST_NAME + etag::LONGEST + 64;
-
 /// Encodes a segment.
 pub struct SegmentWriter {
     bytes: Vec<u8>,
+    block: BlockWriter,
     hasher: Sha256,
     last: Record,
     etag: Vec<u8>,
@@ -35,7 +29,8 @@ pub struct SegmentWriter {
 impl Default for SegmentWriter {
     fn default() -> Self {
         let (last, etag) = (Record::default(), Vec::new());
-        Self { bytes: HEAD.to_vec(), hasher: Sha256::new(), last, etag, count: 0 }
+        let (block, hasher) = (BlockWriter::default(), Sha256::new());
+        Self { bytes: HEAD.to_vec(), block, hasher, last, etag, count: 0 }
     }
 }
 
@@ -61,12 +56,12 @@ impl SegmentWriter {
     pub(crate) fn append(&mut self, name: &[u8], etag: &[u8]) {
         let shared = self.last.shared(name);
         let rest = &name[shared..];
-        varint::push(shared as u64, &mut self.bytes);
-        varint::push(rest.len() as u64 + 1, &mut self.bytes);
-        self.bytes.extend_from_slice(rest);
-        self.bytes.extend_from_slice(etag);
+        self.block.push(shared, rest, etag);
         self.last.set(shared, rest, etag);
         self.count += 1;
+        if self.block.is_full() {
+            self.block.write(&mut self.bytes);
+        }
     }
 
     /// Name and ETag of the last record.
@@ -87,7 +82,8 @@ impl SegmentWriter {
 
     /// The rest.
     pub fn finish(mut self) -> Bytes {
-        self.bytes.extend([0, 0]);
+        self.block.write(&mut self.bytes);
+        self.bytes.push(0);
         self.bytes.extend(self.count.to_le_bytes());
         self.hasher.update(&self.bytes);
         self.bytes.extend(self.hasher.finalize());
@@ -95,22 +91,17 @@ impl SegmentWriter {
     }
 }
 
-/// Reads a segment, record by record, a chunk in memory at a time.
+/// Reads a segment, record by record, a block in memory at a time.
 pub struct Segment {
     key: Key,
     reader: Reader,
     bytes: Vec<u8>,
     /// What of `bytes` is read.
     at: usize,
+    block: Block,
     hasher: Sha256,
     count: u64,
     pub(crate) record: Record,
-}
-
-enum Step {
-    Record,
-    End,
-    NeedsMore,
 }
 
 impl Segment {
@@ -118,7 +109,8 @@ impl Segment {
     pub(crate) async fn open(store: &Store, key: &Key) -> Result<Option<Self>, LedgerError> {
         let Some(reader) = store.reader(key).await? else { return Ok(None) };
         let (key, record) = (key.clone(), Record::default());
-        let mut segment = Self { key, reader, bytes: Vec::new(), at: 0, hasher: Sha256::new(), count: 0, record };
+        let (block, hasher) = (Block::default(), Sha256::new());
+        let mut segment = Self { key, reader, bytes: Vec::new(), at: 0, block, hasher, count: 0, record };
         while segment.bytes.len() < HEAD.len() {
             segment.fill().await?;
         }
@@ -131,48 +123,21 @@ impl Segment {
 
     /// Goes on to the next record; false at the end, when all of it was found to be as it was written.
     pub(crate) async fn advance(&mut self) -> Result<bool, LedgerError> {
-        loop {
-            match self.step()? {
-                Step::Record => return Ok(true),
-                Step::End => return self.end().await.map(|()| false),
-                Step::NeedsMore if self.bytes.len() - self.at > LONGEST_RECORD => {
-                    return Err(self.damaged("a record is too long"));
+        while !self.block.advance(&mut self.record).map_err(|reason| self.damaged(reason))? {
+            match Block::unpack(&self.bytes[self.at..]).map_err(|reason| self.damaged(reason))? {
+                Front::Block(block, length) => {
+                    self.block = block;
+                    self.at += length;
                 }
-                Step::NeedsMore => self.fill().await?,
+                Front::End(length) => {
+                    self.at += length;
+                    return self.end().await.map(|()| false);
+                }
+                Front::TooShort => self.fill().await?,
             }
         }
-    }
-
-    /// Reads a record if all of it is there.
-    fn step(&mut self) -> Result<Step, LedgerError> {
-        let mut rest = &self.bytes[self.at..];
-        let (Some(shared), Some(length)) = (varint::take(&mut rest), varint::take(&mut rest)) else {
-            return Ok(Step::NeedsMore);
-        };
-        if (shared, length) == (0, 0) {
-            self.at = self.bytes.len() - rest.len();
-            return Ok(Step::End);
-        }
-        let known = self.record.name.len();
-        if shared > known as u64 || length == 0 || shared + length > LONGEST_NAME as u64 + 1 {
-            return Err(self.damaged("a name has an impossible length"));
-        }
-        let (shared, length) = (shared as usize, length as usize - 1);
-        let Some(suffix) = rest.get(..length) else { return Ok(Step::NeedsMore) };
-        rest = &rest[length..];
-        let etag = match etag::take(&mut rest) {
-            Taken::Etag(etag) => etag,
-            Taken::TooShort => return Ok(Step::NeedsMore),
-            Taken::Wrong => return Err(self.damaged("an ETag has an unknown form")),
-        };
-        let later = (suffix, etag) > (&self.record.name[shared..], &self.record.etag[..]);
-        if !later || self.record.name.len() + suffix.len() == 0 {
-            return Err(self.damaged("its records are not in order"));
-        }
-        self.record.set(shared, suffix, etag);
         self.count += 1;
-        self.at = self.bytes.len() - rest.len();
-        Ok(Step::Record)
+        Ok(true)
     }
 
     /// Compares number and digest.
