@@ -10,6 +10,7 @@ mod reader;
 mod s3;
 mod store;
 mod traffic;
+mod trust;
 mod unique;
 mod writer;
 

@@ -102,3 +102,18 @@ fn a_table_without_an_end_is_refused() {
         assert!(text(&output.stderr).contains("regular file"), "{}", text(&output.stderr));
     }
 }
+
+#[test]
+fn without_authorities_tls_is_refused_and_everything_else_works() {
+    let folder = Folder::with_images(1);
+    let settings = [("SSL_CERT_FILE", "/nowhere.pem"), ("SSL_CERT_DIR", "/nowhere"), ("AWS_REGION", "us-east-1")];
+    let classify = |input: &[&str]| worker(&[&["classify"], input].concat()).envs(settings).output().unwrap();
+    for input in [&["s3://photos/"][..], &["https://127.0.0.1/a.jpg", "--allow-http-host", "127.0.0.1"]] {
+        let output = classify(input);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{input:?}: {said}");
+        assert!(said.contains("certificates") && said.contains("SSL_CERT_FILE"), "{said}");
+    }
+    let output = classify(&[folder.path().to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}

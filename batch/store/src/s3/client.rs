@@ -15,6 +15,7 @@ pub(crate) use aws_sdk_s3::Client;
 
 use crate::error::StoreError;
 use crate::options::Options;
+use crate::trust::any_authority;
 
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -45,16 +46,17 @@ pub(crate) async fn connect(options: &Options) -> Result<Client, StoreError> {
             "given to the program",
         ));
     }
+    // The SDK takes these too, but tells nobody.
+    let named =
+        ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    let endpoint = options.endpoint.clone().or_else(|| named.into_iter().flatten().next());
+    // Before the SDK, which goes on without authorities, or panics.
+    if endpoint.as_deref().map_or(Ok(true), is_by_tls)? {
+        any_authority("S3")?;
+    }
     let shared = loader.load().await;
-
-    // The SDK takes the first of these too, but tells nobody.
-    let endpoint =
-        options.endpoint.clone().or_else(|| std::env::var("AWS_ENDPOINT_URL_S3").ok().filter(|v| !v.is_empty()));
     let endpoint = endpoint.or_else(|| shared.endpoint_url().map(str::to_owned));
     let own_server = endpoint.is_some();
-    if let Some(endpoint) = endpoint {
-        check_endpoint(&endpoint)?;
-    }
     let mut config = aws_sdk_s3::config::Builder::from(&shared);
     if own_server {
         config = config
@@ -75,9 +77,9 @@ pub(crate) async fn connect(options: &Options) -> Result<Client, StoreError> {
     Ok(Client::from_conf(config.build()))
 }
 
-fn check_endpoint(endpoint: &str) -> Result<(), StoreError> {
+fn is_by_tls(endpoint: &str) -> Result<bool, StoreError> {
     match reqwest::Url::parse(endpoint) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url.scheme() == "https"),
         _ => Err(StoreError::Config {
             place: "S3".into(),
             cause: format!("its endpoint {endpoint:?} is not a URL"),

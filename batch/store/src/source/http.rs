@@ -9,13 +9,16 @@ use retry::{Failure, Policy, retry};
 
 use super::{Code, FetchError, Settings};
 use crate::error::StoreError;
+use crate::options::Options;
 use crate::traffic::traffic;
+use crate::trust::REMEDY;
 
 const CONNECT: Duration = Duration::from_secs(10);
 const REDIRECTS: usize = 5;
 
 pub(super) struct Web {
-    client: Client,
+    /// None if no server is allowed.
+    client: Option<Client>,
     hosts: Hosts,
     policy: Policy,
 }
@@ -26,32 +29,9 @@ struct Hosts(HashSet<(String, String, u16)>);
 
 impl Web {
     pub(super) fn new(settings: &Settings) -> Result<Web, StoreError> {
-        crate::s3::choose_tls();
         let hosts = Hosts::new(&settings.http_hosts)?;
-        let allowed = hosts.clone();
-        let idle = settings.options.idle;
-        let client = Client::builder()
-            .connect_timeout(CONNECT)
-            .read_timeout(idle)
-            // A server that trickles must not hold a place for ever.
-            .timeout(10 * idle)
-            .user_agent(concat!("pixelmill/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::custom(move |attempt| {
-                if attempt.previous().len() > REDIRECTS {
-                    attempt.error("too many redirects")
-                } else if allowed.allow(attempt.url()) {
-                    attempt.follow()
-                } else {
-                    // The answer is the redirect itself then.
-                    attempt.stop()
-                }
-            }))
-            .build()
-            .map_err(|e| StoreError::Config {
-                place: "https".into(),
-                cause: chain(&e),
-                remedy: "check the system's certificates",
-            })?;
+        // Without a host nothing is asked, so that no authorities are needed either.
+        let client = (!hosts.0.is_empty()).then(|| hosts.client(&settings.options)).transpose()?;
         Ok(Web { client, hosts, policy: Policy::for_at_most(settings.options.patience) })
     }
 
@@ -77,7 +57,9 @@ impl Web {
     }
 
     async fn attempt(&self, url: &Url, etag: Option<&str>, max_bytes: u64) -> Result<Bytes, Failure<FetchError>> {
-        let mut request = self.client.get(url.clone());
+        let denied = || Failure::Permanent(FetchError::new(Code::Denied, "no server is allowed"));
+        let client = self.client.as_ref().ok_or_else(denied)?;
+        let mut request = client.get(url.clone());
         if let Some(etag) = etag {
             request = request.header(header::IF_MATCH, format!("\"{etag}\""));
         }
@@ -143,6 +125,31 @@ fn fault(error: reqwest::Error) -> Failure<FetchError> {
 }
 
 impl Hosts {
+    /// A client that goes nowhere else, whatever a server says.
+    fn client(&self, options: &Options) -> Result<Client, StoreError> {
+        crate::s3::choose_tls();
+        let allowed = self.clone();
+        let idle = options.idle;
+        Client::builder()
+            .connect_timeout(CONNECT)
+            .read_timeout(idle)
+            // A server that trickles must not hold a place for ever.
+            .timeout(10 * idle)
+            .user_agent(concat!("pixelmill/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::custom(move |attempt| {
+                if attempt.previous().len() > REDIRECTS {
+                    attempt.error("too many redirects")
+                } else if allowed.allow(attempt.url()) {
+                    attempt.follow()
+                } else {
+                    // The answer is the redirect itself then.
+                    attempt.stop()
+                }
+            }))
+            .build()
+            .map_err(|e| StoreError::Config { place: "https".into(), cause: chain(&e), remedy: REMEDY })
+    }
+
     fn new(allowed: &[String]) -> Result<Hosts, StoreError> {
         let parse = |entry: &String| {
             let url = if entry.contains("://") { Url::parse(entry) } else { Url::parse(&format!("https://{entry}")) };
