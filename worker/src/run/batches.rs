@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use batch::{BatchError, BatchId, Layout, QueueName, State, StoredBatch};
 use store::Store;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
-/// How long a state is believed: a cancelled batch is worked on at most this much longer.
-const STATE_IS_FRESH: Duration = Duration::from_secs(5);
+/// How long a state is believed at most: a cancelled batch is worked on at most this much longer.
+pub(super) const STATE_IS_FRESH: Duration = Duration::from_secs(5);
 /// Batches kept open; a worker of a busy queue meets few at a time.
 const MOST_OPEN: usize = 64;
 
@@ -31,18 +31,24 @@ pub(super) struct Batches {
     store: Store,
     queue: QueueName,
     open: Mutex<HashMap<BatchId, (Arc<StoredBatch>, Instant)>>,
+    over: Notify,
 }
 
 impl Batches {
     pub(super) fn new(store: Store, queue: QueueName) -> Self {
-        Self { store, queue, open: Mutex::default() }
+        Self { store, queue, open: Mutex::default(), over: Notify::new() }
     }
 
     /// The batch with this id, as fresh as a few seconds.
     pub(super) async fn find(&self, id: &BatchId) -> Result<Known, BatchError> {
+        self.find_within(id, STATE_IS_FRESH).await
+    }
+
+    /// The batch with this id; what was seen longer ago than `age` is not believed.
+    pub(super) async fn find_within(&self, id: &BatchId, age: Duration) -> Result<Known, BatchError> {
         let mut open = self.open.lock().await;
         if let Some((batch, checked)) = open.get(id)
-            && checked.elapsed() < STATE_IS_FRESH
+            && checked.elapsed() < age
         {
             return Ok(Known::Open(Arc::clone(batch)));
         }
@@ -72,6 +78,17 @@ impl Batches {
                 Ok(Known::Over(state))
             }
         }
+    }
+
+    /// This worker saw the end of a batch; what was believed of it is forgotten.
+    pub(super) async fn ended(&self, id: &BatchId) {
+        self.open.lock().await.remove(id);
+        self.over.notify_one();
+    }
+
+    /// Waits until this worker sees the end of a batch.
+    pub(super) async fn next_end(&self) {
+        self.over.notified().await;
     }
 
     /// The ids of the batches of this worker's queue that have a marker.

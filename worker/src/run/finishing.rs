@@ -122,7 +122,7 @@ impl Handler {
         // Finished by another, or cancelled a moment ago: it stays as it is.
         if batch.state().await? != State::Open {
             batch.close_marker().await?;
-            self.finishing.forget(batch).await;
+            self.forget(batch).await;
             return Ok(());
         }
         failpoint::pass(Step::BeforeGather);
@@ -136,12 +136,17 @@ impl Handler {
             batch.close_marker().await?;
             metrics().finished_batches.increment();
             tracing::info!(batch = %batch.manifest.batch, "finished");
-            self.finishing.forget(batch).await;
+            self.forget(batch).await;
         } else {
             // A part that was there is gone: look from the start again.
             self.finishing.forget_gap(&batch.manifest.batch).await;
         }
         Ok(())
+    }
+
+    async fn forget(&self, batch: &StoredBatch) {
+        self.finishing.forget(batch).await;
+        self.batches.ended(&batch.manifest.batch).await;
     }
 
     async fn thumbnails(&self, batch: &StoredBatch, summary: &Summary) -> Result<BTreeMap<u64, Vec<u8>>, WorkError> {

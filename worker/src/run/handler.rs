@@ -16,6 +16,7 @@ use tracing::{Instrument, Span};
 use super::batches::{Batches, Known};
 use super::engines::Engines;
 use super::finishing::Finishing;
+use super::quiet::Quiet;
 use super::under_way::UnderWay;
 use crate::engine::EngineError;
 use crate::failpoint::{self, Step};
@@ -33,6 +34,7 @@ pub(super) struct Handler {
     pub(super) batches: Batches,
     pub(super) engines: Engines,
     pub(super) finishing: Finishing,
+    pub(super) quiet: Quiet,
     /// The batch that decides when to stop; its model must be loadable.
     pub(super) own_batch: Option<BatchId>,
     /// Batches whose model this worker cannot load; they are left to others.

@@ -17,7 +17,7 @@ use super::letters::Letters;
 use super::starved::Starved;
 use crate::observe::{Source, health};
 
-/// Between two looks, at least: touched batches are finished this soon.
+/// Between two looks, at least: by a worker that has work, touched batches are finished this soon.
 const TICK: Duration = Duration::from_secs(2);
 /// Missing tasks remembered per batch.
 pub(super) const MOST_MISSING: usize = 1000;
@@ -79,7 +79,12 @@ impl Search {
             self.handler.finish_touched().await.or_else(passing)?;
             self.look().await.or_else(passing)?;
             self.give_to_starved().await.or_else(passing)?;
-            tokio::time::sleep(jittered(TICK)).await;
+            let pause = tokio::time::sleep(jittered(TICK));
+            tokio::pin!(pause);
+            while tokio::select! { () = &mut pause => false, () = self.handler.quiet.comes() => true } {
+                // The task that ended may have been the last one of its batch.
+                self.handler.finish_touched().await.or_else(passing)?;
+            }
         }
     }
 

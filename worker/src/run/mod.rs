@@ -8,6 +8,7 @@ mod handler;
 mod idle;
 mod leftovers;
 mod letters;
+mod quiet;
 mod starved;
 mod under_way;
 mod until;
@@ -78,6 +79,7 @@ async fn work(args: &RunArgs, started: &mut Option<Working>) -> Result<(), Failu
         engines: Engines::new(args.engine.clone(), sources, models, args.model.clone()),
         store,
         finishing: Finishing::default(),
+        quiet: Default::default(),
         own_batch: args.batch.clone(),
         left_to_others: Default::default(),
         under_way: Default::default(),
@@ -138,12 +140,16 @@ impl Working {
             tokio::select! {
                 delivery = self.consumer.next(), if room => {
                     let (handler, delivery) = (Arc::clone(&self.handler), delivery?);
+                    self.handler.quiet.set(false);
                     self.tasks.spawn(async move { handler.handle(delivery).await });
                 }
-                Some(done) = self.tasks.join_next() => match done {
-                    Ok(result) => result?,
-                    Err(error) => return Err(Failure::unavailable(format!("a task ended early: {error}"))),
-                },
+                Some(done) = self.tasks.join_next() => {
+                    match done {
+                        Ok(result) => result?,
+                        Err(error) => return Err(Failure::unavailable(format!("a task ended early: {error}"))),
+                    }
+                    self.handler.quiet.set(self.tasks.is_empty());
+                }
                 ended = &mut idle => ended?,
             }
         }

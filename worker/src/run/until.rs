@@ -5,13 +5,18 @@ use std::time::{Duration, Instant};
 use batch::{BatchId, State};
 use program::Failure;
 
-use super::batches::Known;
+use super::batches::{Known, STATE_IS_FRESH};
 use super::handler::Handler;
+use super::idle::jittered;
 use crate::cli::RunArgs;
 
 /// How long a batch that does not exist is waited for: a Job may start before its `enqueue`.
 const WAIT_FOR_MANIFEST: Duration = Duration::from_secs(5 * 60);
-/// Between two questions to the store.
+/// Between two questions to the store at least: by a worker whose last task has just ended.
+const SOON: Duration = Duration::from_millis(250);
+/// One that has waited for long asks again after this share of it.
+const SHARE: u32 = 10;
+/// Between two looks at whether there is something to ask.
 const POLL: Duration = Duration::from_secs(1);
 
 /// What a worker waits for.
@@ -37,21 +42,24 @@ impl Goal {
     pub(super) async fn reached(&self, handler: &Handler) -> Result<(), Failure> {
         let started = Instant::now();
         loop {
+            // Thousands that wait for a straggler must not wear the store down, nor those that work.
+            let quiet = handler.quiet.lasts().map(|quiet| (quiet / SHARE).clamp(SOON, STATE_IS_FRESH));
+            let age = quiet.unwrap_or(STATE_IS_FRESH);
             let done = match self {
                 Self::Never => std::future::pending().await,
-                Self::Batch(id) => one(handler, id, started).await?,
-                Self::All(ids) => all(handler, ids).await?,
+                Self::Batch(id) => one(handler, id, age, started).await?,
+                Self::All(ids) => all(handler, ids, age).await?,
             };
             if done {
                 return Ok(());
             }
-            tokio::time::sleep(POLL).await;
+            let _whichever = tokio::time::timeout(jittered(age.min(POLL)), handler.batches.next_end()).await;
         }
     }
 }
 
-async fn one(handler: &Handler, id: &BatchId, started: Instant) -> Result<bool, Failure> {
-    match handler.batches.find(id).await? {
+async fn one(handler: &Handler, id: &BatchId, age: Duration, started: Instant) -> Result<bool, Failure> {
+    match handler.batches.find_within(id, age).await? {
         Known::Open(batch) => match &batch.manifest.queue {
             Some(queue) if queue == handler.batches.queue() => Ok(false),
             // Nothing of it would ever come here.
@@ -77,10 +85,10 @@ async fn one(handler: &Handler, id: &BatchId, started: Instant) -> Result<bool, 
     }
 }
 
-async fn all(handler: &Handler, ids: &[BatchId]) -> Result<bool, Failure> {
+async fn all(handler: &Handler, ids: &[BatchId], age: Duration) -> Result<bool, Failure> {
     let mut open = Vec::new();
     for id in ids {
-        match handler.batches.find(id).await? {
+        match handler.batches.find_within(id, age).await? {
             Known::Open(_) => open.push(id),
             Known::Deleted => handler.batches.unmark(id).await?,
             Known::Over(_) | Known::Absent => {}
@@ -117,6 +125,7 @@ mod tests {
             engines: Engines::new(args, Sources::new(Default::default()).unwrap(), models, None),
             store,
             finishing: Default::default(),
+            quiet: Default::default(),
             own_batch: None,
             left_to_others: Mutex::default(),
             under_way: Default::default(),
@@ -159,7 +168,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let handler = handler(folder.path()).await;
         let now = Instant::now();
-        let code = async |name: &str, started| match one(&handler, &name.parse().unwrap(), started).await {
+        let code = async |name: &str, started| match one(&handler, &name.parse().unwrap(), POLL, started).await {
             Ok(done) => i32::from(done) - 2,
             Err(failure) => failure.code.into(),
         };
@@ -191,27 +200,31 @@ mod tests {
         let (open, finished) = (make(&handler, "open").await, make(&handler, "finished").await);
         handler.store.create(&finished.layout().success().unwrap(), "x".into()).await.unwrap();
         let handler = Handler { batches: Batches::new(handler.store.clone(), "other".parse().unwrap()), ..handler };
-        let refused = one(&handler, &open.manifest.batch, Instant::now()).await.unwrap_err();
+        let refused = one(&handler, &open.manifest.batch, POLL, Instant::now()).await.unwrap_err();
         assert_eq!(refused.code, 64);
         assert!(refused.message.contains("queue images, not on other"), "{}", refused.message);
-        assert!(one(&handler, &finished.manifest.batch, Instant::now()).await.unwrap());
+        assert!(one(&handler, &finished.manifest.batch, POLL, Instant::now()).await.unwrap());
     }
 
     #[tokio::test]
     async fn without_a_batch_all_that_were_open_count() {
         let folder = tempfile::tempdir().unwrap();
         let handler = handler(folder.path()).await;
-        assert!(all(&handler, &[]).await.unwrap());
+        assert!(all(&handler, &[], STATE_IS_FRESH).await.unwrap());
         let (first, second) = (make(&handler, "first").await, make(&handler, "second").await);
         let ids: Vec<BatchId> = [&first, &second].map(|batch| batch.manifest.batch.clone()).into();
-        assert!(!all(&handler, &ids).await.unwrap());
+        assert!(!all(&handler, &ids, STATE_IS_FRESH).await.unwrap());
         first.cancel().await.unwrap();
         handler.left_to_others.lock().await.insert(ids[1].clone());
         // The state of the first is believed for some seconds.
         let handler = Handler { batches: Batches::new(handler.store.clone(), "images".parse().unwrap()), ..handler };
-        assert_eq!(all(&handler, &ids).await.unwrap_err().code, 64, "nothing is left whose model can be loaded");
+        assert_eq!(
+            all(&handler, &ids, STATE_IS_FRESH).await.unwrap_err().code,
+            64,
+            "nothing is left whose model can be loaded"
+        );
         second.cancel().await.unwrap();
         let handler = Handler { batches: Batches::new(handler.store.clone(), "images".parse().unwrap()), ..handler };
-        assert!(all(&handler, &ids).await.unwrap());
+        assert!(all(&handler, &ids, STATE_IS_FRESH).await.unwrap());
     }
 }
