@@ -21,14 +21,13 @@ fn workers() -> usize {
 fn keda_makes_workers_for_a_batch_and_takes_them_away() {
     let scene = scene(0);
     up("minikube-keda");
-    // Seven minutes without work, before the last worker goes, are for batches, not for a test.
-    kubectl(&["patch", "scaledobject", "worker", "--type=merge", "--patch", r#"{"spec":{"cooldownPeriod":20}}"#]);
     wait("no worker is there", LIMIT, || (workers() == 0).then_some(()));
 
     let batch = scene.enqueue("keda", 900);
     wait("several workers", LIMIT, || (workers() > 1).then_some(()));
     scene.finished(&batch);
     scene.verify(&batch);
+    // As the component has it: some minutes without a task.
     wait("no worker is left", LIMIT, || (workers() == 0).then_some(()));
 
     kubectl(&["delete", "scaledobject,triggerauthentication", "--all"]);
