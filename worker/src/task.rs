@@ -204,6 +204,10 @@ impl TaskWorker {
         match self.fetch(image).await {
             Ok(file) => {
                 failpoint::pass(Step::AfterFetch);
+                #[cfg(feature = "test-hooks")]
+                if !isolated {
+                    crate::hooks::obey_in_worker(&file);
+                }
                 let judged =
                     if isolated { self.engine.judge_next(&file).await } else { self.engine.classify(file).await };
                 failpoint::pass(Step::AfterInfer);

@@ -19,14 +19,18 @@ impl Scene {
 
     /// The same, with more flags.
     pub fn enqueue_with(&self, name: &str, images: usize, flags: &[&str]) -> Batch {
-        let images = images * factor();
         let names: Vec<String> = samples().into_iter().map(|(name, _)| name).collect();
-        let list: String = (0..images).map(|at| format!("s3://photos/tests/{}\n", names[at % names.len()])).collect();
+        let uris = (0..images * factor()).map(|at| format!("s3://photos/tests/{}", names[at % names.len()]));
+        self.enqueue_list(name, uris.collect(), flags)
+    }
+
+    /// A batch of these images.
+    pub fn enqueue_list(&self, name: &str, uris: Vec<String>, flags: &[&str]) -> Batch {
         let id = self.unique(name);
         // The time limit also says when idle workers look for what the queue forgot.
         let usual = ["enqueue", "-", "--batch", &id, "--task-size", "12", "--task-timeout", "10"];
-        self.produce_from(&[&usual, flags].concat(), &list);
-        Batch { id, images }
+        self.produce_from(&[&usual, flags].concat(), &uris.join("\n"));
+        Batch { id, images: uris.len() }
     }
 
     /// Numbers of the tasks whose parts are stored.
