@@ -48,7 +48,9 @@ fn workers_broker_and_store_are_killed() {
     }
     assert!(killed >= 2, "the batch was finished before its workers were killed");
 
-    job.complete(LIMIT);
+    let status = job.complete(LIMIT);
+    // A worker that still had the time to end in order (143) is forgiven; one that had not counts.
+    assert!(job.failures() <= killed, "more than the {killed} that were killed count: {status}");
     scene.verify(&batch);
 }
 
