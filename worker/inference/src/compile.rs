@@ -4,15 +4,16 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use kernels::Isa;
 use models::{ModelSpec, OnnxSource};
 use tract_onnx::Onnx;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::optim::Optimizer;
 
-use crate::blocked;
 use crate::engine::Engine;
 use crate::error::Problem;
 use crate::graph::Graph;
+use crate::{blocked, dense};
 
 /// A graph ready to run; shared by all threads.
 pub(crate) type Plan = Arc<TypedSimplePlan>;
@@ -31,8 +32,15 @@ pub(crate) fn compile(source: OnnxSource<'_>, spec: &ModelSpec, engine: Engine) 
         None => Problem::Rejected(reason),
     };
     let model = attempt(|| parse(&onnx, graph)?.into_typed()).map_err(reject)?;
-    let finish = |model: TypedModel| {
-        let model = attempt(|| model.into_decluttered()).map_err(reject)?;
+    let finish = |model: TypedModel, isa: Option<Isa>| {
+        let model = attempt(|| {
+            let model = model.into_decluttered()?;
+            match isa {
+                Some(isa) => dense::rewrite(model, isa),
+                None => Ok(model),
+            }
+        });
+        let model = model.map_err(reject)?;
         let classes = classes(&model, &output)?;
         let plan = attempt(|| {
             let mut model = model;
@@ -47,12 +55,12 @@ pub(crate) fn compile(source: OnnxSource<'_>, spec: &ModelSpec, engine: Engine) 
             Optimizer::prop_consts().optimize(&mut model)?;
             blocked::rewrite(&model, isa)
         });
-        match rewritten.map_err(Problem::Rejected).and_then(finish) {
+        match rewritten.map_err(Problem::Rejected).and_then(|model| finish(model, Some(isa))) {
             Ok(done) => return Ok(done),
             Err(problem) => tracing::debug!(%problem, "all layers stay tract's"),
         }
     }
-    finish(model)
+    finish(model, None)
 }
 
 fn parse(onnx: &Onnx, graph: Graph) -> TractResult<InferenceModel> {

@@ -4,6 +4,7 @@ mod batch;
 mod blocked;
 mod classifier;
 mod compile;
+mod dense;
 mod engine;
 mod error;
 mod graph;
