@@ -66,6 +66,7 @@ impl Found {
                 ([at], [], [to]) => kept.push((*at, *to)),
                 // Axes of length 1 move nothing.
                 ([at], [], []) if from[*at] == 1 => (),
+                ([], [at], []) if matrix.shape()[*at] == 1 => (),
                 ([], [], [at]) if to[*at] == 1 => (),
                 _ => return None,
             }
@@ -231,5 +232,102 @@ impl OpState for Scratch {
 
     fn reset_lanes(&mut self, _lanes: &[LaneId]) -> TractResult<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tract_onnx::tract_core::ops::{math, nn::gelu_exact::gelu_exact};
+
+    use super::*;
+
+    fn tensor(shape: &[usize]) -> Tensor {
+        let values: Vec<f32> =
+            (0..shape.iter().product()).map(|i: usize| (i * 7919 % 257) as f32 / 128.0 - 1.0).collect();
+        Tensor::from_shape(shape, &values).unwrap()
+    }
+
+    /// A product of rows of this shape with a constant, and a bias and a GELU, if they are wanted.
+    fn model(axes: [&str; 3], rows: &[usize], matrix: &[usize], then: (Option<&[usize]>, bool)) -> TypedModel {
+        let mut model = TypedModel::default();
+        let rows = model.add_source("rows", f32::fact(rows)).unwrap();
+        let matrix = model.add_const("matrix", tensor(matrix)).unwrap();
+        let [a, b, out] = axes;
+        let axes = AxesMapping::from_strs(&[a, b], &[out]).unwrap();
+        let inputs = if a.contains('b') { [rows, matrix] } else { [matrix, rows] };
+        let mut last = model.wire_node("product", EinSum::new(axes, f32::datum_type()), &inputs).unwrap()[0];
+        if let Some(shape) = then.0 {
+            let bias = model.add_const("bias", tensor(shape)).unwrap();
+            last = model.wire_node("sum", math::add(), &[last, bias]).unwrap()[0];
+        }
+        if then.1 {
+            last = model.wire_node("gelu", gelu_exact(), &[last]).unwrap()[0];
+        }
+        model.outputs = vec![last];
+        model
+    }
+
+    fn run(model: &TypedModel, input: &Tensor) -> Vec<f32> {
+        let mut model = model.clone();
+        model.optimize().unwrap();
+        let plan: Arc<TypedSimplePlan> = TypedSimplePlan::new(model).unwrap();
+        let mut state = plan.spawn().unwrap();
+        let outputs = state.run(tvec![input.clone().into()]).unwrap();
+        outputs[0].try_as_plain_ram().unwrap().as_slice::<f32>().unwrap().to_vec()
+    }
+
+    /// The nodes that are left, after comparing with tract on every instruction set.
+    fn check(model: &TypedModel) -> Vec<String> {
+        let input = tensor(model.input_fact(0).unwrap().shape.as_concrete().unwrap());
+        let wanted = run(model, &input);
+        let largest = wanted.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        let mut names = Vec::new();
+        for isa in Isa::available() {
+            let rewritten = rewrite(model.clone(), isa).unwrap();
+            for (actual, wanted) in run(&rewritten, &input).iter().zip(&wanted) {
+                assert!((actual - wanted).abs() <= 1e-5 * largest, "{isa:?}: {actual}, not {wanted}");
+            }
+            names = rewritten.nodes.iter().map(|node| node.op.name().into_owned()).collect();
+        }
+        names
+    }
+
+    #[test]
+    fn every_spelling_of_a_product_gives_the_numbers_of_tract() {
+        let (rows, flat, matrix, other) = ([1, 19, 40], [19, 40], [40, 70], [70, 40]);
+        for (axes, rows, matrix) in [
+            (["bmk", "kn", "bmn"], &rows[..], &matrix[..]),
+            (["bmk", "nk", "bmn"], &rows[..], &other[..]),
+            (["kn", "bmk", "bmn"], &rows[..], &matrix[..]),
+            (["bk", "kn", "bn"], &flat[..], &matrix[..]),
+            (["bmk", "xkn", "bmn"], &rows[..], &[1, 40, 70][..]),
+            (["bmhk", "hkn", "bmn"], &[1, 19, 5, 8][..], &[5, 8, 70][..]),
+            (["bmhk", "nhk", "bmn"], &[1, 19, 5, 8][..], &[70, 5, 8][..]),
+        ] {
+            let rank = rows.len() - usize::from(axes.contains(&"bmhk"));
+            let bias = [&vec![1; rank - 1][..], &[70]].concat();
+            for then in [(None, false), (Some(&bias[..]), false), (None, true), (Some(&bias[..]), true)] {
+                let left = check(&model(axes, rows, matrix, then));
+                let found = left.iter().filter(|name| *name == "Dense").count();
+                let others = left.iter().filter(|name| !["Dense", "Source", "Const"].contains(&name.as_str())).count();
+                assert_eq!((found, others), (1, 0), "{axes:?} {then:?}: {left:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_kernels_would_compute_wrongly_stays() {
+        let bias: &[usize] = &[1, 40, 1];
+        for model in [
+            // Columns before rows, here or there; the rows are not in one piece; few rows.
+            model(["bmk", "kn", "bnm"], &[1, 40, 30], &[30, 40], (None, false)),
+            model(["bkm", "kn", "bmn"], &[1, 30, 40], &[30, 40], (None, false)),
+            model(["bmk", "kn", "bmn"], &[1, 7, 30], &[30, 40], (None, false)),
+        ] {
+            assert!(!check(&model).contains(&"Dense".to_owned()));
+        }
+        // A bias along the rows is another sum.
+        let left = check(&model(["bmk", "kn", "bmn"], &[1, 40, 30], &[30, 40], (Some(bias), true)));
+        assert!(left.contains(&"Dense".to_owned()) && left.iter().any(|name| name.contains("Gelu")), "{left:?}");
     }
 }

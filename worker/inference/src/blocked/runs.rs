@@ -79,7 +79,7 @@ impl Run {
     fn new(isa: Isa, reader: Reader, outputs: Vec<(OutletId, Id)>) -> Result<Option<Self>, kernels::Unsupported> {
         let (outlets, mut ids): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
         let layers = fuse(reader.layers, &mut ids);
-        if !layers.iter().any(is_heavy) {
+        if !layers.iter().any(|layer| is_heavy(&layers, layer)) {
             return Ok(None);
         }
         let program = Arc::new(lower(isa, &layers, &ids)?);
@@ -87,9 +87,13 @@ impl Run {
     }
 }
 
-fn is_heavy(layer: &Layer) -> bool {
+/// Whether a layer by itself is worth two conversions. A depthwise one is not: it is bound by memory, and so are they. All
+/// others are a quarter faster at least (`docs/BENCHMARKS.md`), so no model becomes slower than with tract alone.
+fn is_heavy(layers: &[Layer], layer: &Layer) -> bool {
     match &layer.kind {
-        Kind::Convolution(convolution) => convolution.weights.len() > convolution.outputs,
+        Kind::Convolution(convolution) => {
+            convolution.weights.len() > convolution.outputs && !convolution.is_depthwise(layers[layer.inputs[0]].shape)
+        }
         Kind::Swept(_) => true,
         _ => false,
     }
