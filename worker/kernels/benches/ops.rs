@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kernels::{
-    Activation, Buffer, Channelwise, Convolution, ConvolutionSpec, DepthwiseSpec, Isa, Product, ProductSpec, Shape,
-    Source, Sweep, Window,
+    Activation, Buffer, ChannelMap, Channelwise, Convolution, ConvolutionSpec, DepthwiseSpec, Isa, Product,
+    ProductSpec, Shape, Source, Sweep, Window, activate, add, global_average, scale_channels, to_blocked, to_planar,
 };
 
 /// Values that are neither zero nor denormal.
@@ -105,9 +105,59 @@ fn products(criterion: &mut Criterion) {
     }
 }
 
+/// Ops that pass once over an image; throughput counts its values.
+fn passes(criterion: &mut Criterion) {
+    for isa in Isa::available() {
+        let mut group = criterion.benchmark_group(format!("pass {isa:?}"));
+        for (channels, side) in [(96, 56), (256, 14)] {
+            let shape = Shape::new(channels, side, side);
+            let mut image = Buffer::copied(&values(shape.blocked_len()));
+            let other = Buffer::copied(&values(shape.blocked_len()));
+            let factors = Buffer::copied(&vec![1.0; channels]);
+            let mut means = Buffer::zeroed(channels);
+            group.throughput(Throughput::Elements(shape.planar_len() as u64));
+            let mut measure = |name: &str, op: &mut dyn FnMut(&mut Buffer)| {
+                group.bench_function(format!("{name} {channels}x{side}"), |bencher| bencher.iter(|| op(&mut image)));
+            };
+            // What is done again and again to the same image must keep its values ordinary.
+            measure("clamp", &mut |image| activate(isa, Activation::Clamp(-1.0, 1.0), image));
+            for activation in [Activation::Sigmoid, Activation::Silu, Activation::HardSwish, Activation::Gelu] {
+                measure(&format!("{activation:?}"), &mut |image| {
+                    image.copy_from_slice(&other);
+                    activate(isa, activation, image);
+                });
+            }
+            measure("add + clamp", &mut |image| add(isa, image, &other, Activation::Clamp(-1.0, 1.0)));
+            measure("scale channels", &mut |image| scale_channels(isa, shape, image, &factors));
+            measure("global average", &mut |image| global_average(isa, shape, image, &mut means));
+        }
+    }
+}
+
+/// Moving channels and changing the layout: the same code for every instruction set. Throughput counts values.
+fn moves(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("move");
+    for (channels, side) in [(116, 28), (464, 7)] {
+        let shape = Shape::new(channels, side, side);
+        let planar = values(shape.planar_len());
+        let mut image = Buffer::zeroed(shape.blocked_len());
+        to_blocked(shape, &planar, &mut image);
+        let mut back = vec![0.0; shape.planar_len()];
+        let mut out = Buffer::zeroed(shape.blocked_len());
+        let half = channels / 2;
+        let sources: Vec<_> = (0..half).flat_map(|channel| [(0, channel), (0, channel + half)]).collect();
+        let shuffle = ChannelMap::new(&[shape], &sources).expect("a map");
+        group.throughput(Throughput::Elements(shape.planar_len() as u64));
+        let name = |what: &str| format!("{what} {channels}x{side}");
+        group.bench_function(name("shuffle"), |bencher| bencher.iter(|| shuffle.run(&[&image], &mut out)));
+        group.bench_function(name("to blocks"), |bencher| bencher.iter(|| to_blocked(shape, &planar, &mut out)));
+        group.bench_function(name("to planes"), |bencher| bencher.iter(|| to_planar(shape, &image, &mut back)));
+    }
+}
+
 criterion_group! {
     name = ops;
     config = Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_millis(500));
-    targets = convolutions, sweeps, products
+    targets = convolutions, sweeps, products, passes, moves
 }
 criterion_main!(ops);

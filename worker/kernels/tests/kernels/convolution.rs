@@ -6,18 +6,18 @@ use proptest::prelude::*;
 use crate::reference::{Noise, activate, assert_close, blocked, convolve, planar};
 
 #[derive(Debug, Clone, Copy)]
-struct Case {
-    input: Shape,
-    source: Source,
-    outputs: usize,
-    groups: usize,
-    window: Window,
-    residual: bool,
-    activation: Activation,
+pub struct Case {
+    pub input: Shape,
+    pub source: Source,
+    pub outputs: usize,
+    pub groups: usize,
+    pub window: Window,
+    pub residual: bool,
+    pub activation: Activation,
 }
 
 /// One convolution on every instruction set.
-fn check(case: Case) {
+pub fn check(case: Case) {
     let Case { input, source, outputs, groups, window, residual, activation } = case;
     let mut noise = Noise::new(7);
     let x = noise.take(input.planar_len());
@@ -55,7 +55,7 @@ fn check(case: Case) {
     }
 }
 
-fn plain(input: [usize; 3], outputs: usize, window: Window) -> Case {
+pub fn plain(input: [usize; 3], outputs: usize, window: Window) -> Case {
     Case {
         input: Shape::new(input[0], input[1], input[2]),
         source: Source::Blocked,

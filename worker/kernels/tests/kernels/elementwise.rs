@@ -16,37 +16,42 @@ fn activations_in_place_for_every_length() {
     }
 }
 
+/// A sum, a product and a mean of images of this shape, on every instruction set.
+pub fn check(shape: Shape) {
+    let channels = shape.channels;
+    for isa in Isa::available() {
+        let mut noise = Noise::new(2);
+        let (a, b) = (noise.take(shape.planar_len()), noise.take(shape.planar_len()));
+        let factors = noise.take(channels);
+        let what = format!("{isa:?} {shape:?}");
+
+        for activation in [Activation::RELU, Activation::HardSwish] {
+            let mut sum = blocked(shape, &a);
+            kernels::add(isa, &mut sum, &blocked(shape, &b), activation);
+            let expected: Vec<f64> =
+                a.iter().zip(&b).map(|(a, b)| activate(activation, f64::from(*a) + f64::from(*b))).collect();
+            assert_close(&planar(shape, &sum), &expected, &what);
+        }
+
+        let one = Shape::new(channels, 1, 1);
+        let mut scaled = blocked(shape, &a);
+        kernels::scale_channels(isa, shape, &mut scaled, &blocked(one, &factors));
+        let scale = |(i, x): (usize, &f32)| f64::from(*x) * f64::from(factors[i / shape.pixels()]);
+        let expected: Vec<f64> = a.iter().enumerate().map(scale).collect();
+        assert_close(&planar(shape, &scaled), &expected, &what);
+
+        let mut means = Buffer::zeroed(one.blocked_len());
+        kernels::global_average(isa, shape, &blocked(shape, &a), &mut means);
+        let mean = |plane: &[f32]| plane.iter().map(|x| f64::from(*x)).sum::<f64>() / shape.pixels() as f64;
+        let expected: Vec<f64> = a.chunks(shape.pixels()).map(mean).collect();
+        assert_close(&planar(one, &means), &expected, &what);
+    }
+}
+
 #[test]
 fn sums_products_and_means_by_channel() {
-    for isa in Isa::available() {
-        for (channels, height, width) in [(1, 1, 1), (16, 7, 7), (20, 3, 5), (40, 112, 112)] {
-            let shape = Shape::new(channels, height, width);
-            let mut noise = Noise::new(2);
-            let (a, b) = (noise.take(shape.planar_len()), noise.take(shape.planar_len()));
-            let factors = noise.take(channels);
-            let what = format!("{isa:?} {shape:?}");
-
-            for activation in [Activation::RELU, Activation::HardSwish] {
-                let mut sum = blocked(shape, &a);
-                kernels::add(isa, &mut sum, &blocked(shape, &b), activation);
-                let expected: Vec<f64> =
-                    a.iter().zip(&b).map(|(a, b)| activate(activation, f64::from(*a) + f64::from(*b))).collect();
-                assert_close(&planar(shape, &sum), &expected, &what);
-            }
-
-            let one = Shape::new(channels, 1, 1);
-            let mut scaled = blocked(shape, &a);
-            kernels::scale_channels(isa, shape, &mut scaled, &blocked(one, &factors));
-            let scale = |(i, x): (usize, &f32)| f64::from(*x) * f64::from(factors[i / shape.pixels()]);
-            let expected: Vec<f64> = a.iter().enumerate().map(scale).collect();
-            assert_close(&planar(shape, &scaled), &expected, &what);
-
-            let mut means = Buffer::zeroed(one.blocked_len());
-            kernels::global_average(isa, shape, &blocked(shape, &a), &mut means);
-            let mean = |plane: &[f32]| plane.iter().map(|x| f64::from(*x)).sum::<f64>() / shape.pixels() as f64;
-            let expected: Vec<f64> = a.chunks(shape.pixels()).map(mean).collect();
-            assert_close(&planar(one, &means), &expected, &what);
-        }
+    for (channels, height, width) in [(1, 1, 1), (16, 7, 7), (20, 3, 5), (40, 112, 112)] {
+        check(Shape::new(channels, height, width));
     }
 }
 

@@ -5,4 +5,5 @@ mod convolution;
 mod elementwise;
 mod product;
 mod reference;
+mod small;
 mod sweep;

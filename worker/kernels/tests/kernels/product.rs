@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::reference::{Noise, activate, assert_close};
 
-fn check(rows: usize, inputs: usize, outputs: usize, transposed: bool, activation: Activation) {
+pub fn check(rows: usize, inputs: usize, outputs: usize, transposed: bool, activation: Activation) {
     let mut noise = Noise::new(4);
     let (a, weights, bias) = (noise.take(rows * inputs), noise.take(inputs * outputs), noise.take(outputs));
     let weight = |i: usize, o: usize| weights[if transposed { o * inputs + i } else { i * outputs + o }];

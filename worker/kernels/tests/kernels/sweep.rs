@@ -6,13 +6,13 @@ use proptest::prelude::*;
 use crate::reference::{Noise, activate, assert_close, blocked, convolve, planar, window_at};
 
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+pub enum Kind {
     Depthwise(Activation),
     Max,
     Average { count_padding: bool },
 }
 
-const KINDS: [Kind; 5] = [
+pub const KINDS: [Kind; 5] = [
     Kind::Depthwise(Activation::RELU6),
     Kind::Depthwise(Activation::Silu),
     Kind::Max,
@@ -64,7 +64,7 @@ fn run(sweep: &Sweep, x: &[f32], scratch: &mut Buffer) -> Vec<f32> {
     planar(sweep.output(), &out)
 }
 
-fn check_alone(kind: Kind, input: Shape, window: Window) {
+pub fn check_alone(kind: Kind, input: Shape, window: Window) {
     let mut noise = Noise::new(5);
     let x = noise.take(input.planar_len());
     let weights = noise.take(input.channels * window.kernel[0] * window.kernel[1]);
@@ -83,7 +83,7 @@ fn check_alone(kind: Kind, input: Shape, window: Window) {
     }
 }
 
-fn check_fused(kind: Kind, input: Shape, source: Source, outputs: usize, before: Window, window: Window) {
+pub fn check_fused(kind: Kind, input: Shape, source: Source, outputs: usize, before: Window, window: Window) {
     let mut noise = Noise::new(6);
     let x = noise.take(input.planar_len());
     let first = noise.take(outputs * input.channels * before.kernel[0] * before.kernel[1]);
