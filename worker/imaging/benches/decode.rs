@@ -45,13 +45,16 @@ fn spec(filter: Filter) -> InputSpec {
 fn benches(criterion: &mut Criterion) {
     let limits = Limits::default();
     let (bilinear, nearest) = (spec(Filter::Bilinear), spec(Filter::Nearest));
+    let luma = InputSpec { channels: Channels::Luma, mean: vec![0.5], std: vec![0.5], ..spec(Filter::Bilinear) };
     for (name, jpeg) in [("500x375", photo(500, 375)), ("4000x3000", photo(4000, 3000))] {
         let mut group = criterion.benchmark_group(name);
         group.bench_function("decode for 224x224", |b| b.iter(|| decode(black_box(&jpeg), &limits, &bilinear)));
         // The nearest pixel needs them all, so nothing is reduced.
         group.bench_function("decode in full", |b| b.iter(|| decode(black_box(&jpeg), &limits, &nearest)));
         let image = decode(&jpeg, &limits, &bilinear).unwrap();
-        for (what, spec) in [("resize and normalise", &bilinear), ("cut out and normalise", &nearest)] {
+        for (what, spec) in
+            [("resize and normalise", &bilinear), ("nearest and normalise", &nearest), ("resize, as one luma", &luma)]
+        {
             let mut preprocessor = Preprocessor::new(spec);
             let mut tensor = vec![0.0; spec.len()];
             group.bench_function(what, |b| b.iter(|| preprocessor.fill(black_box(&image), &mut tensor)));
@@ -61,5 +64,29 @@ fn benches(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(all, benches);
+/// Each filter by itself, from pixels of a reduced photo, and normalising by itself: an image that has its size already.
+fn stages(criterion: &mut Criterion) {
+    let limits = Limits::default();
+    let mut group = criterion.benchmark_group("1000x750 pixels");
+    let jpeg = photo(1000, 750);
+    for filter in [Filter::Nearest, Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
+        let spec = spec(filter);
+        let image = decode(&jpeg, &limits, &InputSpec { filter: Filter::Nearest, ..spec.clone() }).unwrap();
+        let (mut preprocessor, mut tensor) = (Preprocessor::new(&spec), vec![0.0; spec.len()]);
+        group.bench_function(format!("{filter:?}"), |b| b.iter(|| preprocessor.fill(black_box(&image), &mut tensor)));
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("224x224 pixels");
+    let jpeg = photo(224, 224);
+    for layout in [Layout::Nchw, Layout::Nhwc] {
+        let spec = InputSpec { layout, resize: Resize::Stretch, resize_to: None, ..spec(Filter::Nearest) };
+        let image = decode(&jpeg, &limits, &spec).unwrap();
+        let (mut preprocessor, mut tensor) = (Preprocessor::new(&spec), vec![0.0; spec.len()]);
+        let name = format!("normalise to {layout:?}");
+        group.bench_function(name, |b| b.iter(|| preprocessor.fill(black_box(&image), &mut tensor)));
+    }
+    group.finish();
+}
+
+criterion_group!(all, benches, stages);
 criterion_main!(all);

@@ -2,8 +2,9 @@
 
 use crate::buffers;
 
-/// Zeros after the data, so that eight bytes can be loaded wherever a bit is.
-const PADDING: usize = 8;
+/// Zeros after the data: eight bytes can be loaded wherever a bit is, and where that is no longer so, more bits were
+/// consumed than the data has.
+const PADDING: usize = 16;
 
 /// The data between two markers, without stuffed bytes: taking those out once costs less than looking for them with
 /// every load.
@@ -62,8 +63,8 @@ fn length_before_ff(data: &[u8]) -> usize {
 /// Hot loops work on a copy and write it back: no pointer to the copy ever leaves them, so it stays in registers.
 #[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
-    bytes: &'a [u8],
-    position: usize,
+    /// What was not loaded yet, and the zeros after it.
+    rest: &'a [u8],
     /// The next bits, at the top. Below the `count` valid ones are either zeros or the true bits after them.
     buffer: u64,
     count: u32,
@@ -72,16 +73,16 @@ pub(super) struct Bits<'a> {
 impl<'a> Bits<'a> {
     /// From the first bit on.
     pub fn new(plain: &'a Plain) -> Self {
-        Self { bytes: &plain.bytes, position: 0, buffer: 0, count: 0 }
+        Self { rest: &plain.bytes, buffer: 0, count: 0 }
     }
 
     /// Makes at least 56 bits valid. There is no branch that data decides: it would be guessed wrong too often.
     #[inline(always)]
     pub fn refill(&mut self) {
-        let bytes = self.bytes.get(self.position..).and_then(<[u8]>::first_chunk);
-        let word = bytes.map_or(0, |bytes| u64::from_be_bytes(*bytes));
-        self.buffer |= word >> self.count;
-        self.position += ((63 - self.count) / 8) as usize;
+        if let Some(bytes) = self.rest.first_chunk() {
+            self.buffer |= u64::from_be_bytes(*bytes) >> self.count;
+            self.rest = &self.rest[(((63 - self.count) / 8) & 7) as usize..];
+        }
         self.count |= 56;
     }
 
@@ -110,7 +111,7 @@ impl<'a> Bits<'a> {
     /// Whether bits were consumed that the data does not have.
     #[inline(always)]
     pub fn overran(&self) -> bool {
-        self.position * 8 > (self.bytes.len() - PADDING) * 8 + self.count as usize
+        self.rest.len() * 8 + (self.count as usize) < PADDING * 8
     }
 }
 

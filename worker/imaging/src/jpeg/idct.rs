@@ -5,6 +5,8 @@
 //! software sees. A reduced block holds the means of 2×2, 4×4 or 8×8 samples of the full one, but for rounding and
 //! for values beyond 0–255.
 
+use std::ops::{Deref, DerefMut};
+
 /// The side of a block of samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Size {
@@ -49,8 +51,41 @@ impl Size {
     }
 }
 
-/// Dequantised coefficients of a block, row by row. Entry 64 is never read: what lies after a block ends up there.
-pub(super) type Coefficients = [i32; 65];
+/// Dequantised coefficients of a block, row by row. Entry 64 is never read: what lies after a block ends up there. The others
+/// are never used: seven bits are an index without a question.
+///
+/// Aligned, because clearing takes wide vectors: those that lie across two pages cost more than all else that is done to a
+/// block.
+#[derive(Clone)]
+#[repr(align(64))]
+pub(super) struct Coefficients([i32; 128]);
+
+impl Coefficients {
+    /// A block of zeros.
+    pub const ZERO: Self = Self([0; 128]);
+
+    /// Sets all to zero again.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        self.0[..65].fill(0);
+    }
+}
+
+impl Deref for Coefficients {
+    type Target = [i32; 128];
+
+    #[inline(always)]
+    fn deref(&self) -> &[i32; 128] {
+        &self.0
+    }
+}
+
+impl DerefMut for Coefficients {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [i32; 128] {
+        &mut self.0
+    }
+}
 
 /// Fraction bits of the constants.
 const FRACTION: u32 = 13;
@@ -254,7 +289,7 @@ mod tests {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 (state >> 8) % below
             };
-            let mut block = [0; 65];
+            let mut block = Coefficients::ZERO;
             block[0] = next(800) as i32 - 400;
             let below = if round % 2 == 0 { 64 } else { 10 };
             for _ in 0..round % 12 {
@@ -292,7 +327,7 @@ mod tests {
     #[test]
     fn a_block_of_one_value_is_the_same_either_way() {
         for value in [-5000, -1024, -9, -4, 0, 3, 4, 500, 1016, 1020, 16_000] {
-            let mut block = [0; 65];
+            let mut block = Coefficients::ZERO;
             block[0] = value;
             for side in [1, 2, 4, 8] {
                 let (mut short, mut long) = ([0; 64], [0; 64]);

@@ -83,7 +83,7 @@ impl Image {
             let quantisation = self.quantisation[part.component].unwrap_or([0; 64]);
             codings.push((part.component, Sequential::new(&file.tables, part, &quantisation)?));
         }
-        let mut blocks = SequentialBlocks { codings, planes: &mut self.planes, block: [0; 65] };
+        let mut blocks = SequentialBlocks { codings, planes: &mut self.planes, block: Coefficients::ZERO };
         scan.for_each_block(frame, file.tables.restart, (file.bytes, file.position), &mut blocks)
     }
 
@@ -105,14 +105,14 @@ impl Image {
         for (((plane, stored), quantisation), component) in components {
             let Some(quantisation) = quantisation else { continue };
             let side = plane.size.side();
-            let mut block = [0; 65];
+            let mut block = Coefficients::ZERO;
             for number in 0..component.padded.0 * component.padded.1 {
                 let last = stored.dequantised(number, quantisation, &mut block);
                 let (x, y) = (number % component.padded.0, number / component.padded.0);
                 let start = y * side * plane.stride + x * side;
                 transform(plane.size, &block, last, &mut plane.samples[start..], plane.stride);
                 if last > 0 {
-                    block = [0; 65];
+                    block.clear();
                 }
             }
         }
@@ -167,7 +167,7 @@ impl Blocks for SequentialBlocks<'_> {
         let start = y * side * plane.stride + x * side;
         transform(plane.size, &self.block, last, &mut plane.samples[start..], plane.stride);
         if last > 0 {
-            self.block = [0; 65];
+            self.block.clear();
         }
         Ok(())
     }

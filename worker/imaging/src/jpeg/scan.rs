@@ -164,30 +164,28 @@ fn early(data: &[u8], marker: usize) -> Result<End, DecodeError> {
 pub(super) struct Sequential<'a> {
     dc: &'a Huffman,
     ac: &'a Huffman,
-    /// Quantisation steps in zigzag order, and zeros.
-    steps: [i32; 256],
+    /// What becomes of each coefficient, in zigzag order, and of what lies after the last one.
+    steps: [Step; 256],
+}
+
+/// What becomes of a coefficient.
+#[derive(Clone, Copy)]
+struct Step {
+    /// Its quantisation step; zero after the last coefficient.
+    size: i32,
+    /// Where it goes: to entry 64 after the last one.
+    place: u32,
 }
 
 /// Where reading stops at the latest, but for a wrong code: at the end of a block after its last coefficient but one.
 const LAST_END: usize = 63 + 64;
 
-/// Where coefficients go, in zigzag order; what lies after the last one goes to entry 64.
-const PLACES: [u8; 256] = {
-    let mut places = [64; 256];
-    let mut i = 0;
-    while i < 64 {
-        places[i] = ZIGZAG[i];
-        i += 1;
-    }
-    places
-};
-
 impl<'a> Sequential<'a> {
     /// For a part, with the quantisation table of its component.
     pub fn new(tables: &'a Tables, part: Part, quantisation: &[u16; 64]) -> Result<Self, DecodeError> {
-        let mut steps = [0; 256];
-        for (step, &value) in steps.iter_mut().zip(quantisation) {
-            *step = i32::from(value);
+        let mut steps = [Step { size: 0, place: 64 }; 256];
+        for ((step, &size), place) in steps.iter_mut().zip(quantisation).zip(ZIGZAG) {
+            *step = Step { size: i32::from(size), place: u32::from(place) };
         }
         Ok(Self { dc: dc(tables, part)?, ac: ac(tables, part)?, steps })
     }
@@ -198,13 +196,11 @@ impl<'a> Sequential<'a> {
     pub fn read(&self, from: &mut Bits<'_>, last_dc: &mut i32, block: &mut Coefficients) -> Result<usize, DecodeError> {
         let mut bits = *from;
         *last_dc = last_dc.wrapping_add(difference(self.dc, &mut bits)?);
-        block[0] = last_dc.wrapping_mul(self.steps[0]);
+        block[0] = last_dc.wrapping_mul(self.steps[0].size);
         let mut put = |at: usize, value: i32| {
             // The mask changes nothing: no block goes on beyond 64 + 16 + 64.
-            let at = at & 0xff;
-            if let Some(slot) = block.get_mut(usize::from(PLACES[at])) {
-                *slot = value.wrapping_mul(self.steps[at]);
-            }
+            let Step { size, place } = self.steps[at & 0xff];
+            block[place as usize & 127] = value.wrapping_mul(size);
         };
         let (mut next, mut last) = (1, 0);
         while next < 64 {
@@ -263,7 +259,7 @@ impl<'a> Sequential<'a> {
         if next > LAST_END {
             return Err(wrong_code());
         }
-        Ok(last_dc.wrapping_mul(self.steps[0]))
+        Ok(last_dc.wrapping_mul(self.steps[0].size))
     }
 }
 
