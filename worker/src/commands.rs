@@ -6,7 +6,7 @@ use program::Failure;
 
 use crate::cli::{Cli, Command};
 use crate::shutdown::Shutdown;
-use crate::{check, classify, engine, run};
+use crate::{check, classify, engine, machine, run};
 
 /// The whole program: parse, run, exit code.
 pub fn main() -> ExitCode {
@@ -14,6 +14,7 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {
+    machine::keep_freed_memory();
     match cli.command {
         // It says what there is to say to its parent.
         Command::Engine => engine::run_child().map_err(Failure::usage),

@@ -22,7 +22,8 @@ pub fn run() -> io::Result<()> {
     die_with_parent()?;
     // A panic in a decoder becomes its image's error row; printing it as well would only alarm.
     std::panic::set_hook(Box::new(|_| {}));
-    let mut stdin = BufReader::with_capacity(256 * 1024, io::stdin().lock());
+    // Small, so that images pass it by.
+    let mut stdin = BufReader::with_capacity(8 * 1024, io::stdin().lock());
     let Some(Request::Configure(config)) = Request::read(&mut stdin)? else {
         return Err(io::Error::other(
             "an engine is started by pixelmill itself and expects its configuration on stdin",

@@ -21,6 +21,8 @@ pub const ENGINE_COMMAND: &str = "engine";
 
 /// Loading a model and comparing its golden inputs takes a second at most; a minute covers a slow disk.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// What a pipe may hold at most without privileges.
+const PIPE_BYTES: usize = 1 << 20;
 /// A killed process is gone at once, unless it hangs in the kernel.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -81,6 +83,8 @@ impl EngineProcess {
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("it has no pipes").into());
         };
+        // Fewer, longer turns: half a large photo fits in. Where the system's limit is lower, the pipe stays as it is.
+        let _refused = rustix::pipe::fcntl_setpipe_size(&stdin, PIPE_BYTES);
         let mut engine = Self { child, stdin, stdout: BufReader::with_capacity(64 * 1024, stdout) };
         let hello = async {
             Request::Configure(Box::new(config)).write(&mut engine.stdin).await?;
