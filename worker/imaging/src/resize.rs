@@ -34,6 +34,7 @@ impl Resizer {
             scale: covered / f64::from(scaled),
             first: first as usize,
             count: count as usize,
+            reduction: f64::from(image.width) / extent.width,
         };
         let across = axis(width, extent.left, extent.width, plan.scaled.0, plan.crop.0, plan.size.0);
         let down = axis(height, extent.top, extent.height, plan.scaled.1, plan.crop.1, plan.size.1);
@@ -200,14 +201,14 @@ mod tests {
         for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
             for scaled in [7, 40, 101, 230] {
                 let scale = 101.0 / scaled as f64;
-                taps.set(filter, Axis { pixels: 101, start: 0.0, scale, first: 0, count: scaled });
+                taps.set(filter, Axis { pixels: 101, start: 0.0, scale, first: 0, count: scaled, reduction: 1.0 });
                 let (mut chosen, mut portable) = (vec![0; scaled * 3], vec![0; scaled * 3]);
                 resize_across(&line, &taps, &mut chosen);
                 across_portable(&line, &taps, &mut portable);
                 assert_eq!(chosen, portable);
             }
             for width in [1, 31, 32, 100] {
-                taps.set(filter, Axis { pixels: 3, start: 0.0, scale: 3.0, first: 0, count: 1 });
+                taps.set(filter, Axis { pixels: 3, start: 0.0, scale: 3.0, first: 0, count: 1, reduction: 1.0 });
                 let weights: Vec<i32> = taps.windows().flat_map(|(_, weights)| weights.to_vec()).collect();
                 let (mut chosen, mut portable) = (vec![0; width], vec![0; width]);
                 resize_down(&line, &weights, &mut chosen);

@@ -20,6 +20,22 @@ pub(crate) struct Axis {
     pub first: usize,
     /// How many are wanted.
     pub count: usize,
+    /// Of how many pixels of the full image, along this axis, each of those pixels is the mean.
+    pub reduction: f64,
+}
+
+impl Axis {
+    /// How far a filter is stretched, in those pixels. Pixels that are means are blurred already: by so much a triangle is made
+    /// narrower that both together blur as much as the triangle alone would on the full image.
+    fn stretch(&self, filter: Filter) -> f64 {
+        let stretch = self.scale.max(1.0);
+        if self.reduction == 1.0 || filter != Filter::Bilinear {
+            return stretch;
+        }
+        // Variances: of a mean over a pixel's width, 1/12; of a triangle that reaches to 1 on either side, 1/6.
+        let blurred = (1.0 - self.reduction.powi(-2)) / 12.0;
+        (stretch.powi(2) - 6.0 * blurred).max(1.0).sqrt()
+    }
 }
 
 /// Weights of the source pixels for every wanted target pixel of an axis.
@@ -76,7 +92,7 @@ impl Taps {
     /// Computes the weights of `filter` for an axis.
     pub fn set(&mut self, filter: Filter, axis: Axis) {
         let (shape, reach) = shape(filter);
-        let stretch = axis.scale.max(1.0);
+        let stretch = axis.stretch(filter);
         let (reach, narrow) = (reach * stretch, 1.0 / stretch);
         self.weights.clear();
         self.pairs.clear();
@@ -150,7 +166,14 @@ mod tests {
         for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
             for (pixels, scaled) in [(1, 256), (500, 341), (375, 256), (256, 256), (65_535, 3), (7, 5)] {
                 let scale = f64::from(pixels) / f64::from(scaled);
-                let axis = Axis { pixels: pixels as usize, start: 0.0, scale, first: 0, count: scaled as usize };
+                let axis = Axis {
+                    pixels: pixels as usize,
+                    start: 0.0,
+                    scale,
+                    first: 0,
+                    count: scaled as usize,
+                    reduction: 1.0,
+                };
                 taps.set(filter, axis);
                 assert_eq!(taps.windows().count(), scaled as usize);
                 for (first, weights) in taps.windows() {
@@ -160,6 +183,30 @@ mod tests {
                     assert!(error <= weights.len(), "{filter:?} {pixels} to {scaled}: {sum}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_reduced_image_is_blurred_as_much_as_the_full_one() {
+        // Variance of a triangle's weights, in full pixels; each source pixel is the mean of `mean` of them.
+        let variance = |scale: f64, reduction: f64, mean: f64| {
+            let mut taps = Taps::default();
+            let axis = Axis { pixels: 4000, start: 0.0, scale: scale / mean, first: 100, count: 40, reduction };
+            taps.set(Filter::Bilinear, axis);
+            let of = |(_, weights): (usize, &[i32])| {
+                let one = f64::from(1 << FRACTION);
+                let moment = |power: i32| {
+                    let place = |i: usize| i as f64 * mean;
+                    weights.iter().enumerate().map(|(i, w)| f64::from(*w) / one * place(i).powi(power)).sum::<f64>()
+                };
+                moment(2) - moment(1).powi(2) + mean.powi(2) / 12.0
+            };
+            taps.windows().map(of).sum::<f64>() / 40.0
+        };
+        for (reduction, scale) in [(2.0, 4.3), (4.0, 9.1), (4.0, 11.72), (8.0, 17.0)] {
+            let full = variance(scale, 1.0, 1.0);
+            let [told, untold] = [reduction, 1.0].map(|told| (variance(scale, told, reduction) / full - 1.0).abs());
+            assert!(told < 0.01 && untold > 0.04, "{reduction} {scale}: {told}, {untold}");
         }
     }
 }
