@@ -88,7 +88,9 @@ impl Fresh {
     async fn take(&mut self, object: Object) -> Result<Option<ImageRef>, Failure> {
         let uri = format!("s3://{}/{}", self.bucket, object.key);
         if object.etag.is_empty() {
-            return Err(Failure::usage(format!("{uri} has no ETag, which is how a pipeline knows what it took")));
+            return Err(Failure::usage(format!(
+                "{uri} has no ETag, which is how a pipeline knows what it took; `enqueue` takes such objects"
+            )));
         }
         let found = self.known.find(&uri, &object.etag).await?;
         let counts = &mut self.counts;
