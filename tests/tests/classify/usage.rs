@@ -33,11 +33,16 @@ fn mistakes_exit_with_64_and_name_the_thing() {
     let images = folder.path().to_str().unwrap();
     let file = folder.file("file", &png(0));
     let below_a_file = file.join("out");
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["classify"], "INPUT"),
         (&["classify", images, "--model", "/no/such/package"], "/no/such/package"),
         (&["classify", images, "--model", images], "model.toml"),
         (&["classify", "@/no/such/list"], "/no/such/list"),
+        (&["run", "--amqp-url", "amqp://localhost:1", "--store", "/no/such/store"], "no such folder"),
+        (
+            &["run", "--amqp-url", "amqp://localhost:1", "--store", images, "--model", "/no/such/package"],
+            "no such folder",
+        ),
         (&["classify", "/no/such/*.jpg"], "no file matches"),
         (&["classify", images, "--max-bytes", "lots"], "lots"),
         (&["classify", images, "--out", below_a_file.to_str().unwrap()], "file"),

@@ -13,6 +13,7 @@ mod starved;
 mod under_way;
 mod until;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +67,7 @@ pub async fn run(args: RunArgs, mut shutdown: Shutdown) -> Result<(), Failure> {
 async fn work(args: &RunArgs, started: &mut Option<Working>) -> Result<(), Failure> {
     let broker = broker(&args.amqp_url, args.amqp_ca.as_deref(), &format!("worker on {}", machine::host()))?;
     say_hello(args, &broker);
+    check_folders(args).await?;
     let store = Store::open(&args.store).await?;
     let sources = Sources::new(source::Settings {
         http_hosts: args.http_hosts.clone(),
@@ -105,6 +107,21 @@ async fn work(args: &RunArgs, started: &mut Option<Working>) -> Result<(), Failu
         ended = worker.work(broker) => ended,
         reached = goal => reached,
     }
+}
+
+/// A folder that is not there is a slip, or not mounted: it would only show when a task comes, or never.
+async fn check_folders(args: &RunArgs) -> Result<(), Failure> {
+    let model = args.model.as_deref().filter(|model| *model != "builtin");
+    for (flag, place) in [("--store", Some(args.store.as_str())), ("--model", model)] {
+        let Some(place) = place.map(|place| place.strip_prefix("file://").unwrap_or(place)) else { continue };
+        let folder = PathBuf::from(place);
+        // On a thread apart: a mount that hangs must not keep the worker from ending.
+        let is_there = tokio::task::spawn_blocking(move || folder.is_dir());
+        if !place.contains("://") && !is_there.await.unwrap_or(true) {
+            return Err(Failure::usage(format!("{flag} {place}: there is no such folder here")));
+        }
+    }
+    Ok(())
 }
 
 /// What runs here, and as what it was configured; nothing of it is secret.
