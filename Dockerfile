@@ -2,10 +2,13 @@
 # The one image: `worker` and `producer`, static, on nothing but certificates. `docker build .` compiles them; where no registry
 # can be reached, `k8s-jobs/build-image` gives its own build folder as the context `files`, in place of the stage of that name.
 
-FROM rust:1.95.0-bookworm AS files
+FROM rust:1.95.0-bookworm AS build
 WORKDIR /src
 COPY . .
 RUN k8s-jobs/image-files /files
+
+FROM scratch AS files
+COPY --from=build /files /
 
 FROM scratch
 ARG VERSION=dev
