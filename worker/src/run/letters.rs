@@ -43,8 +43,8 @@ impl Letters {
         self.revive_declared(handler).await.or_else(passing)
     }
 
-    /// The same at the start of a worker, if the queue has nothing else to offer: where workers live too briefly for any
-    /// patience, their dead letters would wait for the end of that.
+    /// The same at the start of a worker, if there are dead letters and the queue has nothing else to offer: where workers
+    /// live too briefly for any patience, their dead letters would wait for the end of that.
     pub(super) async fn revive_first(&self, handler: &Handler, status: &ConsumerStatus) -> Result<(), WorkError> {
         let begun = Instant::now();
         while !status.is_connected() {
@@ -72,13 +72,16 @@ impl Letters {
 
     async fn revive_waiting(&self, handler: &Handler) -> Result<(), BatchError> {
         let mut admin = self.admin(handler)?;
-        let depths = async { Ok((admin.depth().await?.ready, admin.dead_depth().await?.ready)) };
-        let depths: Result<(u32, u32), QueueError> = depths.await;
+        let only_letters = async {
+            let only_letters = admin.depth().await?.ready == 0 && admin.dead_depth().await?.ready > 0;
+            if only_letters {
+                admin.declare().await?;
+            }
+            Ok(only_letters)
+        };
+        let only_letters: Result<bool, QueueError> = only_letters.await;
         admin.close().await;
-        match depths? {
-            (0, 1..) => self.publish_again(handler).await,
-            _ => Ok(()),
-        }
+        if only_letters? { self.publish_again(handler).await } else { Ok(()) }
     }
 
     async fn publish_again(&self, handler: &Handler) -> Result<(), BatchError> {

@@ -59,17 +59,8 @@ async fn an_idle_worker_looks_after_dead_letters_and_what_they_need() {
     let scene = Scene::start(node.url()).await;
     scene.put_images(24);
     scene.enqueue("dead").await;
-    let broker = Broker::new(node.url().parse::<AmqpUrl>().unwrap(), "undertaker");
+    let mut admin = with_three_dead_letters(&scene, &node.url()).await;
     let topology = topology(&scene);
-    let options = ConsumerOptions { prefetch: 1, ..ConsumerOptions::default() };
-    let mut consumer = Consumer::start(&broker, &topology, options);
-    for _ in 0..3 {
-        let delivery = tokio::time::timeout(LIMIT, consumer.next()).await.unwrap().unwrap();
-        delivery.reject().await;
-    }
-    consumer.stop(Duration::from_secs(5)).await;
-    let mut admin = Admin::new(&broker, &topology);
-    until("dead letters", async || admin.dead_depth().await.unwrap().ready == 3).await;
     node.unbind(topology.dead()).await.unwrap();
     assert!(node.bindings(topology.dead()).await.unwrap().is_empty());
 
@@ -97,9 +88,20 @@ async fn a_worker_that_starts_does_not_let_dead_letters_wait() {
     scene.put_images(24);
     // Nobody lives for the patience of this batch, as where workers are killed again and again.
     scene.enqueue_with("dead", &["--task-size", "8", "--task-timeout", "3600"]).await;
-    let broker = Broker::new(node.url().parse::<AmqpUrl>().unwrap(), "undertaker");
-    let topology = topology(&scene);
-    let mut consumer = Consumer::start(&broker, &topology, ConsumerOptions::default());
+    let mut admin = with_three_dead_letters(&scene, &node.url()).await;
+    let mut worker = Worker::start(&scene, &node.url(), &["--until-complete", "--batch", "dead"], &[]);
+    assert_eq!(worker.ended().await, Some(0));
+    scene.verify("dead").await;
+    assert_eq!(admin.dead_depth().await.unwrap().ready, 0);
+    admin.close().await;
+}
+
+/// Rejects the first three tasks of the queue of `scene`; returns when they are dead letters.
+async fn with_three_dead_letters(scene: &Scene, url: &str) -> Admin {
+    let broker = Broker::new(url.parse::<AmqpUrl>().unwrap(), "undertaker");
+    let topology = topology(scene);
+    let options = ConsumerOptions { prefetch: 1, ..ConsumerOptions::default() };
+    let mut consumer = Consumer::start(&broker, &topology, options);
     for _ in 0..3 {
         let delivery = tokio::time::timeout(LIMIT, consumer.next()).await.unwrap().unwrap();
         delivery.reject().await;
@@ -107,11 +109,7 @@ async fn a_worker_that_starts_does_not_let_dead_letters_wait() {
     consumer.stop(Duration::from_secs(5)).await;
     let mut admin = Admin::new(&broker, &topology);
     until("dead letters", async || admin.dead_depth().await.unwrap().ready == 3).await;
-    let mut worker = Worker::start(&scene, &node.url(), &["--until-complete", "--batch", "dead"], &[]);
-    assert_eq!(worker.ended().await, Some(0));
-    scene.verify("dead").await;
-    assert_eq!(admin.dead_depth().await.unwrap().ready, 0);
-    admin.close().await;
+    admin
 }
 
 fn topology(scene: &Scene) -> Topology {
