@@ -16,17 +16,23 @@ pub struct Decoded {
     pixels: Vec<u8>,
     pixel_width: u32,
     pixel_height: u32,
-    extent: Extent,
+    means: (Means, Means),
 }
 
-/// The part of the stored pixels that the image covers, in those pixels. At a reduced scale the last column or row of
-/// a stored image may be covered only in part; once turned, the first.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Extent {
-    pub left: f64,
-    pub top: f64,
-    pub width: f64,
-    pub height: f64,
+/// How the stored pixels stand for those of the full image, along one axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Means {
+    /// 1, 2, 4 or 8: each stored pixel is the mean of so many.
+    pub of: usize,
+    /// So many of the first one's lie before the image begins. At a reduced scale the last column or row of a stored image
+    /// may be covered only in part; once turned, the first.
+    pub before: usize,
+}
+
+#[cfg(test)]
+impl Means {
+    /// The pixels themselves.
+    pub const NONE: Self = Self { of: 1, before: 0 };
 }
 
 /// What a format's decoder hands over: pixels as stored, before orientation.
@@ -52,14 +58,15 @@ impl Raster {
         let Self { width, height, reduction, pixels, truncated, orientation } = self;
         let stored = (width.div_ceil(reduction), height.div_ceil(reduction));
         let pixels = orientation.apply(pixels, stored.0 as usize, stored.1 as usize);
-        let covered = |full: u32| f64::from(full) / f64::from(reduction);
-        let start = |flip: bool, stored: u32, full: u32| if flip { f64::from(stored) - covered(full) } else { 0.0 };
-        let starts = (start(orientation.flip_u, stored.0, width), start(orientation.flip_v, stored.1, height));
-        let (left, top) = orientation.size(starts);
+        let means = |flip: bool, stored: u32, full: u32| {
+            let before = if flip { stored as usize * reduction as usize - full as usize } else { 0 };
+            Means { of: reduction as usize, before }
+        };
+        let means =
+            orientation.size((means(orientation.flip_u, stored.0, width), means(orientation.flip_v, stored.1, height)));
         let (width, height) = orientation.size((width, height));
         let (pixel_width, pixel_height) = orientation.size(stored);
-        let extent = Extent { left, top, width: covered(width), height: covered(height) };
-        Decoded { width, height, truncated, format, pixels, pixel_width, pixel_height, extent }
+        Decoded { width, height, truncated, format, pixels, pixel_width, pixel_height, means }
     }
 }
 
@@ -74,9 +81,9 @@ impl Decoded {
         (self.pixel_width, self.pixel_height)
     }
 
-    /// The part of the pixels that the image covers.
-    pub(crate) fn extent(&self) -> Extent {
-        self.extent
+    /// How the pixels stand for those of the full image, across and down.
+    pub(crate) fn means(&self) -> (Means, Means) {
+        self.means
     }
 }
 
@@ -102,9 +109,9 @@ mod tests {
         };
         let upright = raster(1).into_decoded(Format::Jpeg);
         assert_eq!(upright.pixel_size(), (3, 2));
-        assert_eq!(upright.extent(), Extent { left: 0.0, top: 0.0, width: 2.25, height: 1.25 });
+        assert_eq!(upright.means(), (Means { of: 4, before: 0 }, Means { of: 4, before: 0 }));
         let turned = raster(6).into_decoded(Format::Jpeg);
         assert_eq!((turned.width, turned.height, turned.pixel_size()), (5, 9, (2, 3)));
-        assert_eq!(turned.extent(), Extent { left: 0.75, top: 0.0, width: 1.25, height: 2.25 });
+        assert_eq!(turned.means(), (Means { of: 4, before: 3 }, Means { of: 4, before: 0 }));
     }
 }

@@ -6,8 +6,9 @@
 
 use models::Filter;
 
+use crate::decoded::{Decoded, Means};
+use crate::geometry::Plan;
 use crate::taps::{Axis, FRACTION, Taps};
-use crate::{Decoded, geometry::Plan};
 
 /// Bytes after a row that are read, but do not count: pixels are read eight bytes at a time.
 const BEYOND: usize = 5;
@@ -26,18 +27,16 @@ pub(crate) struct Resizer {
 impl Resizer {
     /// Writes what `plan` uses of the resized image, `plan.size` pixels of RGB8, into `out`.
     pub fn resize(&mut self, image: &Decoded, plan: &Plan, filter: Filter, out: &mut [u8]) {
-        let extent = image.extent();
-        let (width, height) = image.pixel_size();
-        let axis = |pixels: u32, start: f64, covered: f64, scaled: u32, first: u32, count: u32| Axis {
+        let axis = |pixels: u32, means: Means, scaled: u32, first: u32, count: u32| Axis {
             pixels: pixels as usize,
-            start,
-            scale: covered / f64::from(scaled),
+            means,
+            scale: f64::from(pixels) / f64::from(scaled),
             first: first as usize,
             count: count as usize,
-            reduction: f64::from(image.width) / extent.width,
         };
-        let across = axis(width, extent.left, extent.width, plan.scaled.0, plan.crop.0, plan.size.0);
-        let down = axis(height, extent.top, extent.height, plan.scaled.1, plan.crop.1, plan.size.1);
+        let (means, (width, height)) = (image.means(), image.pixel_size());
+        let across = axis(image.width, means.0, plan.scaled.0, plan.crop.0, plan.size.0);
+        let down = axis(image.height, means.1, plan.scaled.1, plan.crop.1, plan.size.1);
         if filter == Filter::Nearest {
             return nearest(image.pixels(), across, down, out);
         }
@@ -95,8 +94,7 @@ fn down_first((width, height): (u32, u32), scaled: (u32, u32)) -> bool {
 /// that adds up: it decides where a middle falls between two pixels.
 fn nearest(pixels: &[u8], across: Axis, down: Axis, out: &mut [u8]) {
     let under = |axis: Axis| {
-        let middles =
-            std::iter::successors(Some(axis.start + 0.5 * axis.scale), move |middle| Some(middle + axis.scale));
+        let middles = std::iter::successors(Some(0.5 * axis.scale), move |middle| Some(middle + axis.scale));
         let wanted = middles.skip(axis.first).take(axis.count);
         wanted.map(move |middle| (middle as usize).min(axis.pixels - 1)).collect::<Vec<_>>()
     };
@@ -201,14 +199,14 @@ mod tests {
         for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
             for scaled in [7, 40, 101, 230] {
                 let scale = 101.0 / scaled as f64;
-                taps.set(filter, Axis { pixels: 101, start: 0.0, scale, first: 0, count: scaled, reduction: 1.0 });
+                taps.set(filter, Axis { pixels: 101, means: Means::NONE, scale, first: 0, count: scaled });
                 let (mut chosen, mut portable) = (vec![0; scaled * 3], vec![0; scaled * 3]);
                 resize_across(&line, &taps, &mut chosen);
                 across_portable(&line, &taps, &mut portable);
                 assert_eq!(chosen, portable);
             }
             for width in [1, 31, 32, 100] {
-                taps.set(filter, Axis { pixels: 3, start: 0.0, scale: 3.0, first: 0, count: 1, reduction: 1.0 });
+                taps.set(filter, Axis { pixels: 3, means: Means::NONE, scale: 3.0, first: 0, count: 1 });
                 let weights: Vec<i32> = taps.windows().flat_map(|(_, weights)| weights.to_vec()).collect();
                 let (mut chosen, mut portable) = (vec![0; width], vec![0; width]);
                 resize_down(&line, &weights, &mut chosen);

@@ -4,38 +4,24 @@ use std::f64::consts::PI;
 
 use models::Filter;
 
+use crate::decoded::Means;
+
 /// Fraction bits of the weights.
 pub(crate) const FRACTION: u32 = 22;
 
 /// One axis of an image that is resized.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Axis {
-    /// Pixels that there are.
+    /// Pixels of the full image.
     pub pixels: usize,
-    /// Where the image begins, in those pixels.
-    pub start: f64,
-    /// Length of a target pixel, in those pixels.
+    /// What there is of them.
+    pub means: Means,
+    /// Length of a target pixel, in pixels of the full image.
     pub scale: f64,
     /// First target pixel that is wanted.
     pub first: usize,
     /// How many are wanted.
     pub count: usize,
-    /// Of how many pixels of the full image, along this axis, each of those pixels is the mean.
-    pub reduction: f64,
-}
-
-impl Axis {
-    /// How far a filter is stretched, in those pixels. Pixels that are means are blurred already: by so much a triangle is made
-    /// narrower that both together blur as much as the triangle alone would on the full image.
-    fn stretch(&self, filter: Filter) -> f64 {
-        let stretch = self.scale.max(1.0);
-        if self.reduction == 1.0 || filter != Filter::Bilinear {
-            return stretch;
-        }
-        // Variances: of a mean over a pixel's width, 1/12; of a triangle that reaches to 1 on either side, 1/6.
-        let blurred = (1.0 - self.reduction.powi(-2)) / 12.0;
-        (stretch.powi(2) - 6.0 * blurred).max(1.0).sqrt()
-    }
 }
 
 /// Weights of the source pixels for every wanted target pixel of an axis.
@@ -46,6 +32,9 @@ pub(crate) struct Taps {
     pairs: Vec<Pair>,
     windows: Vec<Window>,
     exact: Vec<f64>,
+    folded: Vec<f64>,
+    /// What these weights are for: photos of one camera have one size.
+    made: Option<(Filter, Axis)>,
 }
 
 /// The weights of six bytes, two pixels, and of the two bytes after them, which are zero.
@@ -91,14 +80,18 @@ fn sinc(x: f64) -> f64 {
 impl Taps {
     /// Computes the weights of `filter` for an axis.
     pub fn set(&mut self, filter: Filter, axis: Axis) {
-        let (shape, reach) = shape(filter);
-        let stretch = axis.stretch(filter);
-        let (reach, narrow) = (reach * stretch, 1.0 / stretch);
+        if self.made == Some((filter, axis)) {
+            return;
+        }
         self.weights.clear();
         self.pairs.clear();
         self.windows.clear();
+        let (shape, reach) = shape(filter);
+        let stretch = axis.scale.max(1.0);
+        let (reach, narrow) = (reach * stretch, 1.0 / stretch);
+        let estimate = Estimate::new(&axis);
         for target in axis.first..axis.first + axis.count {
-            let center = axis.start + (target as f64 + 0.5) * axis.scale;
+            let center = (target as f64 + 0.5) * axis.scale;
             let first = (center - reach + 0.5).max(0.0) as usize;
             let end = ((center + reach + 0.5) as usize).min(axis.pixels);
             // Rounding may put an edge pixel's window beyond the edge.
@@ -107,19 +100,32 @@ impl Taps {
             self.exact.clear();
             self.exact.extend((first..end).map(|pixel| shape((pixel as f64 - center + 0.5) * narrow)));
             let sum: f64 = self.exact.iter().sum();
-            let one = f64::from(1 << FRACTION);
-            let start = self.weights.len();
-            self.weights.extend(self.exact.iter().map(|&weight| {
-                let weight = if sum == 0.0 { weight } else { weight / sum };
-                // Rounded as in C: the half is added away from zero.
-                (weight * one + if weight < 0.0 { -0.5 } else { 0.5 }) as i32
-            }));
-            self.pairs.extend(self.weights[start..].chunks(2).map(|pair| {
-                let (near, far) = (pair[0], pair.get(1).copied().unwrap_or(0));
-                [near, near, near, far, far, far, 0, 0]
-            }));
-            self.windows.push(Window { first, end: self.weights.len(), pairs_end: self.pairs.len() });
+            if sum != 0.0 {
+                self.exact.iter_mut().for_each(|weight| *weight /= sum);
+            }
+            if axis.means.of == 1 {
+                self.push(first);
+            } else {
+                let first = estimate.fold(first, &self.exact, &mut self.folded);
+                std::mem::swap(&mut self.exact, &mut self.folded);
+                self.push(first);
+            }
         }
+        self.made = Some((filter, axis));
+    }
+
+    /// Adds a target pixel whose weights are those in `exact`, of the source pixels from `first` on.
+    fn push(&mut self, first: usize) {
+        let one = f64::from(1 << FRACTION);
+        let start = self.weights.len();
+        // Rounded as in C: the half is added away from zero.
+        let rounded = |weight: &f64| (weight * one + if *weight < 0.0 { -0.5 } else { 0.5 }) as i32;
+        self.weights.extend(self.exact.iter().map(rounded));
+        self.pairs.extend(self.weights[start..].chunks(2).map(|pair| {
+            let (near, far) = (pair[0], pair.get(1).copied().unwrap_or(0));
+            [near, near, near, far, far, far, 0, 0]
+        }));
+        self.windows.push(Window { first, end: self.weights.len(), pairs_end: self.pairs.len() });
     }
 
     /// How many target pixels are wanted.
@@ -156,6 +162,48 @@ impl Taps {
     }
 }
 
+/// Estimates pixels of the full image from means: by the parabola that has the mean of the pixel's own cell and those of
+/// the cells beside it. What it makes of a target pixel is exact wherever the image is constant, linear or quadratic.
+struct Estimate {
+    means: Means,
+    /// The last mean.
+    last: usize,
+    /// For every pixel of a cell, the shares of the mean before, its own, and the one after.
+    shares: Vec<[f64; 3]>,
+}
+
+impl Estimate {
+    fn new(axis: &Axis) -> Self {
+        let means = axis.means;
+        let of = means.of as f64;
+        let shares = (0..means.of).map(|pixel| {
+            let place = (pixel as f64 + 0.5) / of - 0.5;
+            // The mean of `place²` over the cell is taken away: it is in the cell's mean already.
+            let bend = (place * place - (1.0 - of.powi(-2)) / 12.0) / 2.0;
+            [bend - place / 2.0, 1.0 - 2.0 * bend, bend + place / 2.0]
+        });
+        Self { means, last: (axis.pixels + means.before).div_ceil(means.of) - 1, shares: shares.collect() }
+    }
+
+    /// Turns the weights of pixels, from `first` on, into weights of means; gives the first mean.
+    fn fold(&self, first: usize, weights: &[f64], folded: &mut Vec<f64>) -> usize {
+        let first = first + self.means.before;
+        let start = (first / self.means.of).saturating_sub(1);
+        let end = ((first + weights.len() - 1) / self.means.of + 1).min(self.last);
+        folded.clear();
+        folded.resize(end - start + 1, 0.0);
+        for (pixel, weight) in (first..).zip(weights) {
+            let cell = pixel / self.means.of;
+            // At the edges, what is beyond is as what is there.
+            let cells = [cell.saturating_sub(1), cell, (cell + 1).min(self.last)];
+            for (cell, share) in cells.into_iter().zip(self.shares[pixel % self.means.of]) {
+                folded[cell - start] += weight * share;
+            }
+        }
+        start
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,14 +214,8 @@ mod tests {
         for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
             for (pixels, scaled) in [(1, 256), (500, 341), (375, 256), (256, 256), (65_535, 3), (7, 5)] {
                 let scale = f64::from(pixels) / f64::from(scaled);
-                let axis = Axis {
-                    pixels: pixels as usize,
-                    start: 0.0,
-                    scale,
-                    first: 0,
-                    count: scaled as usize,
-                    reduction: 1.0,
-                };
+                let axis =
+                    Axis { pixels: pixels as usize, means: Means::NONE, scale, first: 0, count: scaled as usize };
                 taps.set(filter, axis);
                 assert_eq!(taps.windows().count(), scaled as usize);
                 for (first, weights) in taps.windows() {
@@ -186,27 +228,55 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_reduced_image_is_blurred_as_much_as_the_full_one() {
-        // Variance of a triangle's weights, in full pixels; each source pixel is the mean of `mean` of them.
-        let variance = |scale: f64, reduction: f64, mean: f64| {
+    /// What a filter makes of the full image, and of its means, where pixel `x` has the value `of(x)`.
+    fn both(filter: Filter, axis: Axis, of: impl Fn(f64) -> f64) -> [Vec<f64>; 2] {
+        [Means::NONE, axis.means].map(|means| {
             let mut taps = Taps::default();
-            let axis = Axis { pixels: 4000, start: 0.0, scale: scale / mean, first: 100, count: 40, reduction };
-            taps.set(Filter::Bilinear, axis);
-            let of = |(_, weights): (usize, &[i32])| {
-                let one = f64::from(1 << FRACTION);
-                let moment = |power: i32| {
-                    let place = |i: usize| i as f64 * mean;
-                    weights.iter().enumerate().map(|(i, w)| f64::from(*w) / one * place(i).powi(power)).sum::<f64>()
-                };
-                moment(2) - moment(1).powi(2) + mean.powi(2) / 12.0
+            taps.set(filter, Axis { means, ..axis });
+            let mean = |cell: usize| {
+                let first = (cell * means.of) as f64 - means.before as f64;
+                (0..means.of).map(|i| of(first + i as f64)).sum::<f64>() / means.of as f64
             };
-            taps.windows().map(of).sum::<f64>() / 40.0
-        };
-        for (reduction, scale) in [(2.0, 4.3), (4.0, 9.1), (4.0, 11.72), (8.0, 17.0)] {
-            let full = variance(scale, 1.0, 1.0);
-            let [told, untold] = [reduction, 1.0].map(|told| (variance(scale, told, reduction) / full - 1.0).abs());
-            assert!(told < 0.01 && untold > 0.04, "{reduction} {scale}: {told}, {untold}");
+            let sum = |(first, weights): (usize, &[i32])| {
+                let weights = weights.iter().map(|&weight| f64::from(weight) / f64::from(1 << FRACTION));
+                (first..).zip(weights).map(|(cell, weight)| weight * mean(cell)).sum::<f64>()
+            };
+            taps.windows().map(sum).collect()
+        })
+    }
+
+    #[test]
+    fn means_give_what_the_pixels_give() {
+        for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
+            for (of, before, pixels, scaled) in
+                [(2, 0, 4000, 930), (4, 3, 4001, 341), (4, 0, 3000, 256), (8, 5, 4003, 240)]
+            {
+                let scale = pixels as f64 / scaled as f64;
+                let axis = Axis { pixels, means: Means { of, before }, scale, first: 20, count: 100 };
+                // Exact for a parabola, near for what is only smooth: the second is a wave of 60 pixels.
+                let [full, reduced] = both(filter, axis, |x| 100.0 + x / 20.0 - (x - 900.0).powi(2) / 20_000.0);
+                assert!(
+                    full.iter().zip(&reduced).all(|(full, reduced)| (full - reduced).abs() < 1e-3),
+                    "{filter:?} {of}"
+                );
+                let [full, reduced] = both(filter, axis, |x| 128.0 + 100.0 * (x / 60.0 * 2.0 * PI).sin());
+                let worst = full.iter().zip(&reduced).map(|(full, reduced)| (full - reduced).abs()).fold(0.0, f64::max);
+                assert!(worst < 1.0, "{filter:?} {of}: {worst}");
+            }
+        }
+    }
+
+    #[test]
+    fn weights_of_means_stay_inside_and_sum_to_one() {
+        for (of, before, pixels) in [(2, 1, 11), (4, 3, 9), (8, 7, 9), (8, 0, 3), (4, 0, 4)] {
+            let mut taps = Taps::default();
+            let axis = Axis { pixels, means: Means { of, before }, scale: pixels as f64 / 3.0, first: 0, count: 3 };
+            taps.set(Filter::Lanczos, axis);
+            for (first, weights) in taps.windows() {
+                assert!(!weights.is_empty() && first + weights.len() <= (pixels + before).div_ceil(of), "{axis:?}");
+                let sum: i32 = weights.iter().sum();
+                assert!((sum - (1 << FRACTION)).unsigned_abs() as usize <= weights.len(), "{axis:?}");
+            }
         }
     }
 }
