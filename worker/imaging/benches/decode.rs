@@ -51,10 +51,10 @@ fn benches(criterion: &mut Criterion) {
         group.bench_function("decode for 224x224", |b| b.iter(|| decode(black_box(&jpeg), &limits, &bilinear)));
         // The nearest pixel needs them all, so nothing is reduced.
         group.bench_function("decode in full", |b| b.iter(|| decode(black_box(&jpeg), &limits, &nearest)));
-        let image = decode(&jpeg, &limits, &bilinear).unwrap();
         for (what, spec) in
             [("resize and normalise", &bilinear), ("nearest and normalise", &nearest), ("resize, as one luma", &luma)]
         {
+            let image = decode(&jpeg, &limits, spec).unwrap();
             let mut preprocessor = Preprocessor::new(spec);
             let mut tensor = vec![0.0; spec.len()];
             group.bench_function(what, |b| b.iter(|| preprocessor.fill(black_box(&image), &mut tensor)));
@@ -71,7 +71,9 @@ fn stages(criterion: &mut Criterion) {
     let jpeg = photo(1000, 750);
     for filter in [Filter::Nearest, Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
         let spec = spec(filter);
-        let image = decode(&jpeg, &limits, &InputSpec { filter: Filter::Nearest, ..spec.clone() }).unwrap();
+        // One that needs every pixel.
+        let all = InputSpec { filter: Filter::Nearest, resize: Resize::Stretch, resize_to: None, ..spec.clone() };
+        let image = decode(&jpeg, &limits, &all).unwrap();
         let (mut preprocessor, mut tensor) = (Preprocessor::new(&spec), vec![0.0; spec.len()]);
         group.bench_function(format!("{filter:?}"), |b| b.iter(|| preprocessor.fill(black_box(&image), &mut tensor)));
     }

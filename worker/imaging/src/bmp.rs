@@ -29,7 +29,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Raster, DecodeErro
         }
         other => return Err(DecodeError::Unsupported(format!("pixels of type {other:?}"))),
     };
-    Ok(Raster { width, height, reduction: 1, pixels, truncated, orientation: Orientation::default() })
+    Ok(Raster::whole((width, height), pixels, truncated, Orientation::default()))
 }
 
 fn failed(error: ImageError) -> DecodeError {

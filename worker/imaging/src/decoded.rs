@@ -1,8 +1,12 @@
 //! The pixels of one image, the right way up.
 
+use std::ops::Range;
+
+use crate::geometry::Part;
 use crate::{Format, buffers, orientation::Orientation};
 
-/// The pixels of one image, the right way up, in RGB8; perhaps at a reduced scale.
+/// The pixels of one image, the right way up, in RGB8; perhaps at a reduced scale, and only those that the input counts which
+/// the image was decoded for.
 #[derive(Clone, Debug)]
 pub struct Decoded {
     /// Width of the full image in pixels, as displayed.
@@ -19,20 +23,22 @@ pub struct Decoded {
     means: (Means, Means),
 }
 
-/// How the stored pixels stand for those of the full image, along one axis.
+/// How the pixels that there are stand for those of the full image, along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Means {
     /// 1, 2, 4 or 8: each stored pixel is the mean of so many.
     pub of: usize,
-    /// So many of the first one's lie before the image begins. At a reduced scale the last column or row of a stored image
-    /// may be covered only in part; once turned, the first.
+    /// So many pixels of the very first mean lie before the image begins. At a reduced scale the last column or row of a
+    /// stored image may be covered only in part; once turned, the first.
     pub before: usize,
+    /// So many means come before the first one that is there.
+    pub skipped: usize,
 }
 
 #[cfg(test)]
 impl Means {
     /// The pixels themselves.
-    pub const NONE: Self = Self { of: 1, before: 0 };
+    pub const NONE: Self = Self { of: 1, before: 0, skipped: 0 };
 }
 
 /// What a format's decoder hands over: pixels as stored, before orientation.
@@ -42,8 +48,10 @@ pub(crate) struct Raster {
     pub width: u32,
     /// See `width`.
     pub height: u32,
-    /// 1, 2, 4 or 8: `pixels` hold ⌈width / reduction⌉ × ⌈height / reduction⌉ pixels.
+    /// 1, 2, 4 or 8: the image is reduced to ⌈width / reduction⌉ × ⌈height / reduction⌉ pixels.
     pub reduction: u32,
+    /// Which of those are there.
+    pub part: Part,
     /// RGB8, row by row from the top.
     pub pixels: Vec<u8>,
     /// Whether the file ended before the image did.
@@ -53,19 +61,26 @@ pub(crate) struct Raster {
 }
 
 impl Raster {
+    /// The whole of an image at full size.
+    pub fn whole((width, height): (u32, u32), pixels: Vec<u8>, truncated: bool, orientation: Orientation) -> Self {
+        let part = Part { columns: 0..width as usize, rows: 0..height as usize };
+        Self { width, height, reduction: 1, part, pixels, truncated, orientation }
+    }
+
     /// Turns the pixels the right way up.
     pub fn into_decoded(self, format: Format) -> Decoded {
-        let Self { width, height, reduction, pixels, truncated, orientation } = self;
-        let stored = (width.div_ceil(reduction), height.div_ceil(reduction));
-        let pixels = orientation.apply(pixels, stored.0 as usize, stored.1 as usize);
-        let means = |flip: bool, stored: u32, full: u32| {
-            let before = if flip { stored as usize * reduction as usize - full as usize } else { 0 };
-            Means { of: reduction as usize, before }
+        let Self { width, height, reduction, part, pixels, truncated, orientation } = self;
+        let (columns, rows) = (part.columns.len(), part.rows.len());
+        let pixels = orientation.apply(pixels, columns, rows);
+        let means = |flip: bool, full: u32, there: Range<usize>| {
+            let (of, last) = (reduction as usize, full.div_ceil(reduction) as usize);
+            let (before, skipped) = if flip { (last * of - full as usize, last - there.end) } else { (0, there.start) };
+            Means { of, before, skipped }
         };
-        let means =
-            orientation.size((means(orientation.flip_u, stored.0, width), means(orientation.flip_v, stored.1, height)));
+        let means = orientation
+            .size((means(orientation.flip_u, width, part.columns), means(orientation.flip_v, height, part.rows)));
         let (width, height) = orientation.size((width, height));
-        let (pixel_width, pixel_height) = orientation.size(stored);
+        let (pixel_width, pixel_height) = orientation.size((columns as u32, rows as u32));
         Decoded { width, height, truncated, format, pixels, pixel_width, pixel_height, means }
     }
 }
@@ -76,7 +91,7 @@ impl Decoded {
         &self.pixels
     }
 
-    /// Width and height of [`pixels`](Self::pixels): those of the image, or less at a reduced scale.
+    /// Width and height of [`pixels`](Self::pixels): those of the image, or less at a reduced scale or of a part.
     pub fn pixel_size(&self) -> (u32, u32) {
         (self.pixel_width, self.pixel_height)
     }
@@ -99,19 +114,26 @@ mod tests {
 
     #[test]
     fn the_partly_covered_edge_turns_with_the_image() {
-        let raster = |orientation| Raster {
+        let raster = |columns, orientation| Raster {
             width: 9,
             height: 5,
             reduction: 4,
+            part: Part { columns, rows: 0..2 },
             pixels: vec![0; 3 * 2 * 3],
             truncated: false,
             orientation: Orientation::from_exif(orientation),
         };
-        let upright = raster(1).into_decoded(Format::Jpeg);
+        let upright = raster(0..3, 1).into_decoded(Format::Jpeg);
+        let whole = Means { of: 4, before: 0, skipped: 0 };
         assert_eq!(upright.pixel_size(), (3, 2));
-        assert_eq!(upright.means(), (Means { of: 4, before: 0 }, Means { of: 4, before: 0 }));
-        let turned = raster(6).into_decoded(Format::Jpeg);
+        assert_eq!(upright.means(), (whole, whole));
+        let turned = raster(0..3, 6).into_decoded(Format::Jpeg);
         assert_eq!((turned.width, turned.height, turned.pixel_size()), (5, 9, (2, 3)));
-        assert_eq!(turned.means(), (Means { of: 4, before: 3 }, Means { of: 4, before: 0 }));
+        assert_eq!(turned.means(), (Means { before: 3, ..whole }, whole));
+        // The last of three columns is the first once the image is turned round.
+        let part = Raster { pixels: vec![0; 2 * 2 * 3], ..raster(1..3, 1) }.into_decoded(Format::Jpeg);
+        assert_eq!(part.means(), (Means { skipped: 1, ..whole }, whole));
+        let round = Raster { pixels: vec![0; 2 * 2 * 3], ..raster(1..3, 3) }.into_decoded(Format::Jpeg);
+        assert_eq!((round.pixel_size(), round.means().0), ((2, 2), Means { before: 3, ..whole }));
     }
 }

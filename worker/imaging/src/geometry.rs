@@ -1,6 +1,10 @@
 //! Where the pixels of a tensor come from: Pillow's resize rules as arithmetic on sizes.
 
+use std::ops::Range;
+
 use models::{Filter, InputSpec, Resize};
+
+use crate::taps;
 
 /// What decoded pixels are for, which decides how many of them are needed.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +29,38 @@ impl Need<'_> {
         let fits = |by: &u32| enough(width, to_width, *by) && enough(height, to_height, *by);
         [8, 4, 2].into_iter().find(fits).unwrap_or(1)
     }
+
+    /// The pixels of a displayed `width` × `height` image that count, and perhaps some around them.
+    pub fn part(&self, width: u32, height: u32) -> Part {
+        match self {
+            Self::Thumbnail(_) => Part { columns: 0..width as usize, rows: 0..height as usize },
+            Self::Tensor(spec) => {
+                let (plan, reach) = (Plan::new(spec, width, height), taps::reach(spec.filter));
+                Part {
+                    columns: under(width, plan.scaled.0, plan.crop.0, plan.size.0, reach),
+                    rows: under(height, plan.scaled.1, plan.crop.1, plan.size.1, reach),
+                }
+            }
+        }
+    }
+}
+
+/// The pixels that make the `count` target pixels from `first` on, of an axis of `pixels` that is scaled to `scaled`.
+fn under(pixels: u32, scaled: u32, first: u32, count: u32, reach: f64) -> Range<usize> {
+    let scale = f64::from(pixels) / f64::from(scaled);
+    let middle = |target: u32| (f64::from(target) + 0.5) * scale;
+    // A pixel more on either side, for rounding.
+    let reach = reach * scale.max(1.0) + 1.0;
+    let start = (middle(first) - reach).floor().max(0.0) as usize;
+    let end = (middle(first + count - 1) + reach).ceil() as usize;
+    start..end.min(pixels as usize)
+}
+
+/// A part of an image: columns and rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub columns: Range<usize>,
+    pub rows: Range<usize>,
 }
 
 /// How an image becomes a tensor: scaled to `scaled`, of which the rectangle at `crop` is put at `place`.
@@ -130,5 +166,16 @@ mod tests {
         let nearest = InputSpec { filter: Filter::Nearest, ..shorter };
         assert_eq!(Need::Tensor(&nearest).reduction(4096, 4096), 1);
         assert_eq!(Need::Thumbnail(160).reduction(4000, 3000), 8);
+    }
+
+    #[test]
+    fn what_is_cropped_away_does_not_count() {
+        let spec = |filter| InputSpec { filter, ..spec(Resize::ShorterSide, Some(256)) };
+        let part = |filter, width, height| Need::Tensor(&spec(filter)).part(width, height);
+        // 58 and 59 of 341 columns and 16 of 256 rows are cropped, at 1.47 pixels each; the filter reaches 1.47 pixels.
+        assert_eq!(part(Filter::Bilinear, 500, 375), Part { columns: 83..416, rows: 21..354 });
+        assert_eq!(part(Filter::Nearest, 500, 375), Part { columns: 84..415, rows: 22..353 });
+        assert_eq!(part(Filter::Lanczos, 1, 1), Part { columns: 0..1, rows: 0..1 });
+        assert_eq!(Need::Thumbnail(160).part(500, 375), Part { columns: 0..500, rows: 0..375 });
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Raster, DecodeErro
             pixels.extend_from_slice(&colors[usize::from(index)]);
         }
     }
-    Ok(Raster { width, height, reduction: 1, pixels, truncated, orientation: Orientation::default() })
+    Ok(Raster::whole((width, height), pixels, truncated, Orientation::default()))
 }
 
 /// The 256 colours of the current frame.

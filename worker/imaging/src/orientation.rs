@@ -1,6 +1,8 @@
 //! The eight orientations of EXIF, and turning RGB8 pixels into the one that people see.
 
-use crate::buffers;
+use std::ops::Range;
+
+use crate::{buffers, geometry::Part};
 
 /// How stored pixels become displayed pixels: the displayed pixel `(x, y)` is the stored pixel `(u, v)`, where
 /// `(u, v)` is `(y, x)` if the axes are swapped and `(x, y)` otherwise, counted from the far end where flipped.
@@ -33,6 +35,15 @@ impl Orientation {
     /// The displayed size of a stored size.
     pub fn size<T>(self, (width, height): (T, T)) -> (T, T) {
         if self.swap { (height, width) } else { (width, height) }
+    }
+
+    /// The part of a stored `width` × `height` image that is shown as `part`.
+    pub fn stored(self, part: Part, (width, height): (usize, usize)) -> Part {
+        let (columns, rows) = self.size((part.columns, part.rows));
+        let turned = |flip: bool, range: Range<usize>, length: usize| {
+            if flip { length - range.end..length - range.start } else { range }
+        };
+        Part { columns: turned(self.flip_u, columns, width), rows: turned(self.flip_v, rows, height) }
     }
 
     /// Turns stored RGB8 pixels (`height` rows of `width`) into displayed ones.
@@ -99,6 +110,27 @@ mod tests {
             let orientation = Orientation::from_exif(value);
             assert_eq!(orientation.apply(named("abcdef"), 3, 2), named(shown), "orientation {value}");
             assert_eq!(orientation.size((3, 2)), if (5..=8).contains(&value) { (2, 3) } else { (3, 2) });
+        }
+    }
+
+    #[test]
+    fn a_shown_part_is_found_where_it_is_stored() {
+        let named = |text: &str| text.bytes().flat_map(|letter| [letter; 3]).collect::<Vec<u8>>();
+        let cut = |pixels: &[u8], width: usize, part: &Part| -> Vec<u8> {
+            part.rows
+                .clone()
+                .flat_map(|row| &pixels[row * width * 3..][part.columns.start * 3..part.columns.end * 3])
+                .copied()
+                .collect()
+        };
+        let stored = named("abcdefghijkl");
+        for value in 1..=8 {
+            let orientation = Orientation::from_exif(value);
+            let part = Part { columns: 1..3, rows: 0..2 };
+            let shown = cut(&orientation.apply(stored.clone(), 4, 3), orientation.size((4, 3)).0, &part);
+            let there = orientation.stored(part, (4, 3));
+            let turned = orientation.apply(cut(&stored, 4, &there), there.columns.len(), there.rows.len());
+            assert_eq!(turned, shown, "orientation {value}");
         }
     }
 

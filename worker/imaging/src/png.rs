@@ -45,7 +45,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Raster, DecodeErro
         ColorType::Indexed => return Err(DecodeError::Undecodable("a palette image without its palette".into())),
     };
     let orientation = metadata::png_orientation(bytes);
-    Ok(Raster { width, height, reduction: 1, pixels, truncated, orientation })
+    Ok(Raster::whole((width, height), pixels, truncated, orientation))
 }
 
 fn failed(error: DecodingError) -> DecodeError {

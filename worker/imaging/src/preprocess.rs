@@ -28,7 +28,7 @@ impl Preprocessor {
     /// Writes the tensor of one image, `InputSpec::len` values in the order of its layout.
     ///
     /// # Panics
-    /// If `out` has another length.
+    /// If `out` has another length, or `image` was decoded for another input and lacks pixels of this one.
     pub fn fill(&mut self, image: &Decoded, out: &mut [f32]) {
         assert_eq!(out.len(), self.spec.len(), "the tensor of {}x{} pixels", self.spec.width, self.spec.height);
         let plan = Plan::new(&self.spec, image.width, image.height);
@@ -103,7 +103,7 @@ mod tests {
     fn image(width: u32, height: u32, pixels: &[[u8; 3]]) -> Decoded {
         let orientation = Orientation::default();
         let pixels = pixels.concat();
-        Raster { width, height, reduction: 1, pixels, truncated: false, orientation }.into_decoded(Format::Png)
+        Raster::whole((width, height), pixels, false, orientation).into_decoded(Format::Png)
     }
 
     fn spec(layout: Layout, channels: Channels) -> InputSpec {

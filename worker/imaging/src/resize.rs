@@ -34,18 +34,18 @@ impl Resizer {
             first: first as usize,
             count: count as usize,
         };
-        let (means, (width, height)) = (image.means(), image.pixel_size());
+        let (means, row) = (image.means(), image.pixel_size().0 as usize * 3);
         let across = axis(image.width, means.0, plan.scaled.0, plan.crop.0, plan.size.0);
         let down = axis(image.height, means.1, plan.scaled.1, plan.crop.1, plan.size.1);
         if filter == Filter::Nearest {
-            return nearest(image.pixels(), across, down, out);
+            return nearest(image.pixels(), row, across, down, out);
         }
         self.across.set(filter, across);
         self.down.set(filter, down);
-        if down_first((width, height), plan.scaled) {
-            self.down_then_across(image.pixels(), width as usize * 3, out);
+        if down_first((across.means(), down.means()), plan.scaled) {
+            self.down_then_across(image.pixels(), row, out);
         } else {
-            self.across_then_down(image.pixels(), width as usize * 3, out);
+            self.across_then_down(image.pixels(), row, out);
         }
     }
 
@@ -84,25 +84,26 @@ impl Resizer {
 }
 
 /// Whether Pillow resizes columns before rows: where the height loses more than twice the pixels that the width loses.
-fn down_first((width, height): (u32, u32), scaled: (u32, u32)) -> bool {
-    let lost = |from: u32, to: u32| i64::from(from) - i64::from(to);
+fn down_first((width, height): (usize, usize), scaled: (u32, u32)) -> bool {
+    let lost = |from: usize, to: u32| from as i64 - i64::from(to);
     let down = lost(height, scaled.1);
     down > 0 && down > 2 * lost(width, scaled.0)
 }
 
 /// The pixel under the middle of each target pixel. Like Pillow, it walks from middle to middle and keeps the rounding
 /// that adds up: it decides where a middle falls between two pixels.
-fn nearest(pixels: &[u8], across: Axis, down: Axis, out: &mut [u8]) {
+fn nearest(pixels: &[u8], row: usize, across: Axis, down: Axis, out: &mut [u8]) {
     let under = |axis: Axis| {
         let middles = std::iter::successors(Some(0.5 * axis.scale), move |middle| Some(middle + axis.scale));
         let wanted = middles.skip(axis.first).take(axis.count);
-        wanted.map(move |middle| (middle as usize).min(axis.pixels - 1)).collect::<Vec<_>>()
+        wanted.map(move |middle| (middle as usize).min(axis.pixels - 1) - axis.means.skipped).collect::<Vec<_>>()
     };
     let (columns, rows) = (under(across), under(down));
     let (from, _) = pixels.as_chunks::<3>();
     let (out, _) = out.as_chunks_mut::<3>();
+    let width = row / 3;
     for (row, out) in rows.into_iter().zip(out.chunks_exact_mut(across.count)) {
-        let line = &from[row * across.pixels..][..across.pixels];
+        let line = &from[row * width..][..width];
         for (out, &column) in out.iter_mut().zip(&columns) {
             *out = line[column];
         }

@@ -24,6 +24,13 @@ pub(crate) struct Axis {
     pub count: usize,
 }
 
+impl Axis {
+    /// How many means the whole image has.
+    pub fn means(&self) -> usize {
+        (self.pixels + self.means.before).div_ceil(self.means.of)
+    }
+}
+
 /// Weights of the source pixels for every wanted target pixel of an axis.
 #[derive(Default)]
 pub(crate) struct Taps {
@@ -59,6 +66,11 @@ fn shape(filter: Filter) -> (fn(f64) -> f64, f64) {
         Filter::Bicubic => (bicubic, 2.0),
         Filter::Lanczos => (|x| if (-3.0..3.0).contains(&x) { sinc(x) * sinc(x / 3.0) } else { 0.0 }, 3.0),
     }
+}
+
+/// How far a filter reaches on either side, in target pixels (in source pixels where an image is enlarged).
+pub(crate) fn reach(filter: Filter) -> f64 {
+    shape(filter).1
 }
 
 fn bicubic(x: f64) -> f64 {
@@ -103,13 +115,14 @@ impl Taps {
             if sum != 0.0 {
                 self.exact.iter_mut().for_each(|weight| *weight /= sum);
             }
-            if axis.means.of == 1 {
-                self.push(first);
+            let first = if axis.means.of == 1 {
+                first
             } else {
                 let first = estimate.fold(first, &self.exact, &mut self.folded);
                 std::mem::swap(&mut self.exact, &mut self.folded);
-                self.push(first);
-            }
+                first
+            };
+            self.push(first - axis.means.skipped);
         }
         self.made = Some((filter, axis));
     }
@@ -182,7 +195,7 @@ impl Estimate {
             let bend = (place * place - (1.0 - of.powi(-2)) / 12.0) / 2.0;
             [bend - place / 2.0, 1.0 - 2.0 * bend, bend + place / 2.0]
         });
-        Self { means, last: (axis.pixels + means.before).div_ceil(means.of) - 1, shares: shares.collect() }
+        Self { means, last: axis.means() - 1, shares: shares.collect() }
     }
 
     /// Turns the weights of pixels, from `first` on, into weights of means; gives the first mean.
@@ -252,7 +265,7 @@ mod tests {
                 [(2, 0, 4000, 930), (4, 3, 4001, 341), (4, 0, 3000, 256), (8, 5, 4003, 240)]
             {
                 let scale = pixels as f64 / scaled as f64;
-                let axis = Axis { pixels, means: Means { of, before }, scale, first: 20, count: 100 };
+                let axis = Axis { pixels, means: Means { of, before, skipped: 0 }, scale, first: 20, count: 100 };
                 // Exact for a parabola, near for what is only smooth: the second is a wave of 60 pixels.
                 let [full, reduced] = both(filter, axis, |x| 100.0 + x / 20.0 - (x - 900.0).powi(2) / 20_000.0);
                 assert!(
@@ -270,7 +283,13 @@ mod tests {
     fn weights_of_means_stay_inside_and_sum_to_one() {
         for (of, before, pixels) in [(2, 1, 11), (4, 3, 9), (8, 7, 9), (8, 0, 3), (4, 0, 4)] {
             let mut taps = Taps::default();
-            let axis = Axis { pixels, means: Means { of, before }, scale: pixels as f64 / 3.0, first: 0, count: 3 };
+            let axis = Axis {
+                pixels,
+                means: Means { of, before, skipped: 0 },
+                scale: pixels as f64 / 3.0,
+                first: 0,
+                count: 3,
+            };
             taps.set(Filter::Lanczos, axis);
             for (first, weights) in taps.windows() {
                 assert!(!weights.is_empty() && first + weights.len() <= (pixels + before).div_ceil(of), "{axis:?}");

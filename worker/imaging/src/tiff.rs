@@ -33,7 +33,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Raster, DecodeErro
         Err(other) => return Err(other),
     };
     let orientation = orientation(&mut decoder);
-    Ok(Raster { width, height, reduction: 1, pixels, truncated, orientation })
+    Ok(Raster::whole((width, height), pixels, truncated, orientation))
 }
 
 /// How the samples of an image become RGB8.

@@ -32,7 +32,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Raster, DecodeErro
     let exif = decoder.exif_metadata().ok().flatten();
     let xmp = decoder.xmp_metadata().ok().flatten();
     let orientation = metadata::orientation(exif.as_deref(), xmp.as_deref());
-    Ok(Raster { width, height, reduction: 1, pixels, truncated, orientation })
+    Ok(Raster::whole((width, height), pixels, truncated, orientation))
 }
 
 fn failed(error: DecodingError) -> DecodeError {

@@ -6,7 +6,7 @@
 use anyhow::{Context, Result};
 use imaging::{Limits, Preprocessor, decode};
 use inference::Classifier;
-use models::{Filter, InputSpec, Package};
+use models::{Filter, InputSpec, Package, Resize};
 
 #[expect(clippy::print_stdout, reason = "the lines are the program's output")]
 fn main() -> Result<()> {
@@ -15,8 +15,8 @@ fn main() -> Result<()> {
     let classifier = Classifier::load(&package)?;
     let mut session = classifier.session();
     let spec = &classifier.spec().input;
-    // The nearest pixel can be any pixel: nothing is reduced for this filter.
-    let in_full = InputSpec { filter: Filter::Nearest, ..spec.clone() };
+    // The nearest pixel can be any pixel: nothing is reduced or cropped for this input.
+    let in_full = InputSpec { filter: Filter::Nearest, resize: Resize::Stretch, resize_to: None, ..spec.clone() };
     let (mut preprocessor, mut tensor) = (Preprocessor::new(spec), vec![0.0; spec.len()]);
     for path in arguments {
         let file = std::fs::read(&path).with_context(|| path.clone())?;

@@ -1,16 +1,18 @@
 //! Huffman tables and the decoding of one symbol.
 
+use std::cell::OnceCell;
+
 use super::bits::Bits;
 use crate::DecodeError;
 
 /// Codes of up to this many bits are found in one look.
-const FAST_BITS: u32 = 10;
+const FAST_BITS: u32 = 11;
 
 /// Codes of one table, with what a decoder wants to know of their symbols.
 pub(super) struct Huffman {
     fast: Box<[Symbol; 1 << FAST_BITS]>,
-    /// What is found in one look together with its coefficient, and often the next one, too.
-    pairs: Box<[Pair; 1 << FAST_BITS]>,
+    /// Made when first asked for: tables of DC coefficients and of progressive files have no use for it.
+    pairs: OnceCell<Pairs>,
     /// For each length, one more than its last code, aligned to 16 bits.
     limits: [u32; 17],
     /// For each length, what to add to a code for the position of its symbol.
@@ -147,6 +149,17 @@ impl Pair {
     }
 }
 
+/// Pairs for all that the next bits can be.
+pub(super) struct Pairs(Box<[Pair; 1 << FAST_BITS]>);
+
+impl Pairs {
+    /// The next one or two symbols with their coefficients, where they are short; bits must be valid.
+    #[inline(always)]
+    pub fn look(&self, bits: &Bits<'_>) -> Pair {
+        self.0[(bits.peek() >> (64 - FAST_BITS)) as usize]
+    }
+}
+
 /// A code that is in no table.
 #[cold]
 pub(super) fn wrong_code() -> DecodeError {
@@ -159,7 +172,7 @@ impl Huffman {
         let bad = || DecodeError::Undecodable("a Huffman table with more codes than there can be".into());
         let mut table = Self {
             fast: Box::new([Symbol::default(); 1 << FAST_BITS]),
-            pairs: Box::new([Pair::default(); 1 << FAST_BITS]),
+            pairs: OnceCell::new(),
             limits: [0; 17],
             offsets: [0; 17],
             symbols: symbols.to_vec(),
@@ -184,16 +197,18 @@ impl Huffman {
             table.limits[bits as usize] = code << (16 - bits);
             code <<= 1;
         }
-        for (look, pair) in table.pairs.iter_mut().enumerate() {
-            *pair = Pair::of((look as u64) << (64 - FAST_BITS), &table.fast);
-        }
         Ok(table)
     }
 
-    /// The next one or two symbols with their coefficients, where they are short; bits must be valid.
-    #[inline(always)]
-    pub fn look_pair(&self, bits: &Bits<'_>) -> Pair {
-        self.pairs[(bits.peek() >> (64 - FAST_BITS)) as usize]
+    /// What is found in one look together with its coefficient, and often the next one, too.
+    pub fn pairs(&self) -> &Pairs {
+        self.pairs.get_or_init(|| {
+            let mut pairs = Box::new([Pair::default(); 1 << FAST_BITS]);
+            for (look, pair) in pairs.iter_mut().enumerate() {
+                *pair = Pair::of((look as u64) << (64 - FAST_BITS), &self.fast);
+            }
+            Pairs(pairs)
+        })
     }
 
     /// The next symbol, or one that ends every block; 31 bits must be valid.
@@ -286,7 +301,7 @@ mod tests {
                 let symbol = table.fast[(bits >> (64 - FAST_BITS)) as usize];
                 (symbol, coefficient(bits << symbol.code_bits(), symbol.size()))
             };
-            let (pair, (first, value)) = (table.pairs[look as usize], single(bits));
+            let (pair, (first, value)) = (table.pairs().0[look as usize], single(bits));
             let (second, second_value) = single(bits << first.bits());
             if first.bits() == 0 || first.bits() > FAST_BITS {
                 assert!(!pair.is_some());

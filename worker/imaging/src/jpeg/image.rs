@@ -7,13 +7,15 @@ use super::idct::{Coefficients, Size, transform};
 use super::planes::{Color, Plane, rgb};
 use super::progressive::{Pass, Stored};
 use super::scan::{Blocks, Carry, End, Scan, Sequential};
-use crate::{DecodeError, buffers};
+use super::window::Window;
+use crate::{DecodeError, buffers, geometry::Part};
 
 /// Most scans of a file; none that makes sense has more, and each costs a walk over the whole image.
 const MOST_SCANS: usize = 200;
 
 /// The image while it is read.
-pub(super) struct Image {
+pub(super) struct Image<'a> {
+    window: &'a Window,
     planes: Vec<Plane>,
     /// The quantisation table of each component, as it stood at the component's first scan.
     quantisation: Vec<Option<[u16; 64]>>,
@@ -23,14 +25,16 @@ pub(super) struct Image {
     missing: Vec<[u32; 64]>,
 }
 
-impl Image {
-    pub fn new(frame: &Frame, reduction: usize) -> Self {
+impl<'a> Image<'a> {
+    pub fn new(frame: &Frame, window: &'a Window) -> Self {
+        let reduction = window.reduction;
         let components = frame.components.len();
         let stored = |component: &Component| {
             Stored::new(component.padded.0 * component.padded.1, frame.block_size(component, reduction))
         };
         let progressive: &[Component] = if frame.progressive { &frame.components } else { &[] };
         Self {
+            window,
             planes: Plane::all(frame, reduction),
             quantisation: vec![None; components],
             stored: progressive.iter().map(stored).collect(),
@@ -83,7 +87,8 @@ impl Image {
             let quantisation = self.quantisation[part.component].unwrap_or([0; 64]);
             codings.push((part.component, Sequential::new(&file.tables, part, &quantisation)?));
         }
-        let mut blocks = SequentialBlocks { codings, planes: &mut self.planes, block: Coefficients::ZERO };
+        let mut blocks =
+            SequentialBlocks { codings, window: self.window, planes: &mut self.planes, block: Coefficients::ZERO };
         scan.for_each_block(frame, file.tables.restart, (file.bytes, file.position), &mut blocks)
     }
 
@@ -102,13 +107,16 @@ impl Image {
     #[inline(always)]
     pub fn finish(&mut self, frame: &Frame) {
         let components = self.planes.iter_mut().zip(&self.stored).zip(&self.quantisation).zip(&frame.components);
-        for (((plane, stored), quantisation), component) in components {
+        for (index, (((plane, stored), quantisation), component)) in components.enumerate() {
             let Some(quantisation) = quantisation else { continue };
             let side = plane.size.side();
             let mut block = Coefficients::ZERO;
             for number in 0..component.padded.0 * component.padded.1 {
-                let last = stored.dequantised(number, quantisation, &mut block);
                 let (x, y) = (number % component.padded.0, number / component.padded.0);
+                if !self.window.has(index, (x, y)) {
+                    continue;
+                }
+                let last = stored.dequantised(number, quantisation, &mut block);
                 let start = y * side * plane.stride + x * side;
                 transform(plane.size, &block, last, &mut plane.samples[start..], plane.stride);
                 if last > 0 {
@@ -118,19 +126,18 @@ impl Image {
         }
     }
 
-    /// The image in RGB8.
+    /// What is wanted of the image, in RGB8.
     #[inline(always)]
-    pub fn pixels(&self, frame: &Frame, color: Color, reduction: usize) -> Vec<u8> {
-        let (width, height) = (frame.width.div_ceil(reduction), frame.height.div_ceil(reduction));
-        let mut pixels = buffers::take(width * height * 3);
-        let mut sums = Vec::new();
-        let mut lines = vec![vec![0; width]; self.planes.len()];
-        for (y, out) in pixels.chunks_exact_mut(width * 3).enumerate() {
-            let mut rows = [&[][..]; 4];
-            for ((row, plane), line) in rows.iter_mut().zip(&self.planes).zip(&mut lines) {
-                *row = plane.row(y, &mut sums, line);
+    pub fn pixels(&self, color: Color) -> Vec<u8> {
+        let Part { columns, rows } = &self.window.part;
+        let mut pixels = buffers::take(columns.len() * rows.len() * 3);
+        let (mut sums, mut lines) = (Vec::new(), vec![Vec::new(); self.planes.len()]);
+        for (y, out) in rows.clone().zip(pixels.chunks_exact_mut(columns.len() * 3)) {
+            let mut components = [&[][..]; 4];
+            for ((row, plane), line) in components.iter_mut().zip(&self.planes).zip(&mut lines) {
+                *row = plane.row(y, columns, &mut sums, line);
             }
-            rgb(color, rows, out);
+            rgb(color, components, out);
         }
         pixels
     }
@@ -140,6 +147,7 @@ impl Image {
 struct SequentialBlocks<'a> {
     /// For every part, its component and how it is coded.
     codings: Vec<(usize, Sequential<'a>)>,
+    window: &'a Window,
     planes: &'a mut [Plane],
     block: Coefficients,
 }
@@ -154,9 +162,13 @@ impl Blocks for SequentialBlocks<'_> {
         (x, y): (usize, usize),
     ) -> Result<(), DecodeError> {
         let (component, coding) = &self.codings[number];
+        let last_dc = &mut carry.dc[number];
+        if !self.window.has(*component, (x, y)) {
+            coding.read_dc(bits, last_dc)?;
+            return Ok(());
+        }
         let plane = &mut self.planes[*component];
         let side = plane.size.side();
-        let last_dc = &mut carry.dc[number];
         let last = match plane.size {
             Size::One => {
                 self.block[0] = coding.read_dc(bits, last_dc)?;

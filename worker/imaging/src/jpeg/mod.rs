@@ -13,8 +13,9 @@ mod image;
 mod planes;
 mod progressive;
 mod scan;
+mod window;
 
-use self::{file::File, frame::Frame, image::Image, planes::Color};
+use self::{file::File, frame::Frame, image::Image, planes::Color, window::Window};
 use crate::{DecodeError, Limits, decoded::Raster, geometry::Need, metadata};
 
 /// Decodes a JPEG, at a reduced scale where `need` allows it. What a cut file lacks is grey.
@@ -33,24 +34,26 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits, need: &Need<'_>) -> Result<R
         // Every block takes a bit at least: nothing is allocated for a header alone.
         limits.allow_truncated(format!("{width}x{height} pixels cannot be in {} bytes", bytes.len()))?;
     }
-    let (pixels, whole) = read(&mut file, &frame, color, reduction as usize)?;
+    let part = orientation.stored(need.part(shown_width, shown_height), (frame.width, frame.height));
+    let window = Window::new(&frame, reduction as usize, &part);
+    let (pixels, whole) = read(&mut file, &frame, color, &window)?;
     if !whole {
         limits.allow_truncated("the file ends before its last block")?;
     }
-    Ok(Raster { width, height, reduction, pixels, truncated: !whole, orientation })
+    Ok(Raster { width, height, reduction, part: window.part, pixels, truncated: !whole, orientation })
 }
 
 /// Reads the scans of a file to RGB8. `false`: the file ended early.
 ///
 /// The way from bits to pixels is compiled twice on x86-64, for processors with AVX2 and BMI2 and for others. It is
 /// integer arithmetic, so the pixels are the same.
-fn read(file: &mut File<'_>, frame: &Frame, color: Color, reduction: usize) -> Result<(Vec<u8>, bool), DecodeError> {
+fn read(file: &mut File<'_>, frame: &Frame, color: Color, window: &Window) -> Result<(Vec<u8>, bool), DecodeError> {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi2") {
         // SAFETY: the processor has AVX2 and BMI2, which is all that the function asks for.
-        return unsafe { read_avx2(file, frame, color, reduction) };
+        return unsafe { read_avx2(file, frame, color, window) };
     }
-    read_portable(file, frame, color, reduction)
+    read_portable(file, frame, color, window)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -59,9 +62,9 @@ fn read_avx2(
     file: &mut File<'_>,
     frame: &Frame,
     color: Color,
-    reduction: usize,
+    window: &Window,
 ) -> Result<(Vec<u8>, bool), DecodeError> {
-    read_portable(file, frame, color, reduction)
+    read_portable(file, frame, color, window)
 }
 
 #[inline(always)]
@@ -69,17 +72,18 @@ fn read_portable(
     file: &mut File<'_>,
     frame: &Frame,
     color: Color,
-    reduction: usize,
+    window: &Window,
 ) -> Result<(Vec<u8>, bool), DecodeError> {
-    let mut image = Image::new(frame, reduction);
+    let mut image = Image::new(frame, window);
     let whole = image.read(file, frame)?;
     image.finish(frame);
-    Ok((image.pixels(frame, color, reduction), whole))
+    Ok((image.pixels(color), whole))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geometry::Part;
 
     #[test]
     fn every_instruction_set_gives_the_same_pixels() {
@@ -94,7 +98,8 @@ mod tests {
                     let frame = file.read_frame().unwrap();
                     let color = file.color(&frame);
                     let read = if portable { read_portable } else { read };
-                    read(&mut file, &frame, color, reduction).unwrap()
+                    let part = Part { columns: 5..frame.width, rows: 0..frame.height };
+                    read(&mut file, &frame, color, &Window::new(&frame, reduction, &part)).unwrap()
                 };
                 assert_eq!(pixels(false), pixels(true));
             }

@@ -1,5 +1,7 @@
 //! The samples of a file's components, and their way to RGB8 rows.
 
+use std::ops::Range;
+
 use super::frame::Frame;
 use super::idct::Size;
 use crate::buffers;
@@ -42,38 +44,48 @@ impl Plane {
         frame.components.iter().map(plane).collect()
     }
 
-    /// The samples of row `y` of the image, as many as `out` has. Twice as large planes are interpolated with a
-    /// triangle, others repeat their samples.
+    /// The samples of some columns of row `y` of the image. Twice as large planes are interpolated with a triangle, others repeat
+    /// their samples.
     #[inline(always)]
-    pub fn row<'a>(&'a self, y: usize, sums: &mut Vec<i16>, out: &'a mut [u8]) -> &'a [u8] {
+    pub fn row<'a>(&'a self, y: usize, columns: &Range<usize>, sums: &mut Vec<i16>, out: &'a mut Vec<u8>) -> &'a [u8] {
         let is = |ratio: (usize, usize), times: usize| ratio.0 == ratio.1 * times;
         let line = |row: usize| &self.samples[row.min(self.height - 1) * self.stride..][..self.width];
         if is(self.across, 1) && is(self.down, 1) {
-            return line(y);
+            return &line(y)[columns.clone()];
         }
         let near = y * self.down.1 / self.down.0;
         // The next nearest row, or the nearest once more at the edges.
         let far = if y.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(self.height - 1) };
         // Planes of two columns are not interpolated by the usual decoders, whose pixels these are to be.
         let wide = self.width > 2 && self.size != Size::One;
+        // Of a row that is doubled: the samples that count, and one beside them, which the edges are made of.
+        let halves = (columns.start / 2).saturating_sub(1)..(columns.end.div_ceil(2) + 1).min(self.width);
+        let doubled = columns.start - 2 * halves.start..columns.end - 2 * halves.start;
         if is(self.across, 2) && is(self.down, 1) && wide {
-            double(line(near), out);
+            out.resize(2 * halves.len(), 0);
+            double(&line(near)[halves], out);
+            &out[doubled]
         } else if is(self.across, 2) && is(self.down, 2) && wide {
+            let (near, far) = (&line(near)[halves.clone()], &line(far)[halves]);
             sums.clear();
-            sums.extend(line(near).iter().zip(line(far)).map(|(&near, &far)| 3 * i16::from(near) + i16::from(far)));
+            sums.extend(near.iter().zip(far).map(|(&near, &far)| 3 * i16::from(near) + i16::from(far)));
+            out.resize(2 * sums.len(), 0);
             double_sums(sums, out);
+            &out[doubled]
         } else if is(self.across, 1) && is(self.down, 2) && self.size != Size::One {
             let bias = if y.is_multiple_of(2) { 1 } else { 2 };
-            for ((out, &near), &far) in out.iter_mut().zip(line(near)).zip(line(far)) {
-                *out = ((3 * u16::from(near) + u16::from(far) + bias) >> 2) as u8;
-            }
+            let (near, far) = (&line(near)[columns.clone()], &line(far)[columns.clone()]);
+            out.clear();
+            out.extend(
+                near.iter().zip(far).map(|(&near, &far)| ((3 * u16::from(near) + u16::from(far) + bias) >> 2) as u8),
+            );
+            out
         } else {
             let row = line(near);
-            for (x, out) in out.iter_mut().enumerate() {
-                *out = row[(x * self.across.1 / self.across.0).min(self.width - 1)];
-            }
+            out.clear();
+            out.extend(columns.clone().map(|x| row[(x * self.across.1 / self.across.0).min(self.width - 1)]));
+            out
         }
-        out
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::bits::{Bits, Plain};
 use super::frame::{Frame, Tables, ZIGZAG};
-use super::huffman::{Huffman, coefficient, wrong_code};
+use super::huffman::{Huffman, Pairs, coefficient, wrong_code};
 use super::idct::Coefficients;
 use crate::DecodeError;
 
@@ -164,6 +164,7 @@ fn early(data: &[u8], marker: usize) -> Result<End, DecodeError> {
 pub(super) struct Sequential<'a> {
     dc: &'a Huffman,
     ac: &'a Huffman,
+    pairs: &'a Pairs,
     /// What becomes of each coefficient, in zigzag order, and of what lies after the last one.
     steps: [Step; 256],
 }
@@ -187,7 +188,8 @@ impl<'a> Sequential<'a> {
         for ((step, &size), place) in steps.iter_mut().zip(quantisation).zip(ZIGZAG) {
             *step = Step { size: i32::from(size), place: u32::from(place) };
         }
-        Ok(Self { dc: dc(tables, part)?, ac: ac(tables, part)?, steps })
+        let ac = ac(tables, part)?;
+        Ok(Self { dc: dc(tables, part)?, ac, pairs: ac.pairs(), steps })
     }
 
     /// Reads a block into dequantised coefficients, and gives the position of the last one, in zigzag order. `block`
@@ -205,7 +207,7 @@ impl<'a> Sequential<'a> {
         let (mut next, mut last) = (1, 0);
         while next < 64 {
             bits.refill();
-            let pair = self.ac.look_pair(&bits);
+            let pair = self.pairs.look(&bits);
             if pair.is_some() {
                 let between = next + pair.advance();
                 put(between - 1, pair.value());
@@ -244,7 +246,7 @@ impl<'a> Sequential<'a> {
         let mut next = 1;
         while next < 64 {
             bits.refill();
-            let pair = self.ac.look_pair(&bits);
+            let pair = self.pairs.look(&bits);
             if pair.is_some() {
                 let whole = next + pair.advance() < 64;
                 next += if whole { pair.advance_both() } else { pair.advance() };
