@@ -44,7 +44,7 @@ pub(crate) enum Kind {
     Channels(Vec<(usize, usize)>),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Convolution {
     pub outputs: usize,
     pub groups: usize,

@@ -1,6 +1,8 @@
 //! Makes the kernels of a run: from layers to a program of steps over one piece of memory.
 
+use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::Arc;
 
 use kernels::{
     Activation, ChannelMap, Channelwise, Convolution, ConvolutionSpec, DepthwiseSpec, Isa, Shape, Source, Sweep,
@@ -34,7 +36,7 @@ pub(crate) enum Work {
     /// An input, planar to blocked.
     Import(usize, Shape),
     Convolution {
-        op: Box<Convolution>,
+        op: Arc<Convolution>,
         from: From,
         residual: Option<Range<usize>>,
     },
@@ -84,7 +86,8 @@ pub(crate) fn lower(isa: Isa, layers: &[Layer], outputs: &[Id]) -> Result<Progra
             inputs.push(outlet);
         }
     }
-    let maker = Maker { isa, layers, ranges: &places.ranges, planar: &planar, numbers: &numbers };
+    let maker =
+        Maker { isa, layers, ranges: &places.ranges, planar: &planar, numbers: &numbers, packed: RefCell::default() };
     let mut steps = Vec::new();
     for id in (0..layers.len()).filter(|id| !places.free[*id] && !planar[*id]) {
         steps.push(Step { work: maker.work(id)?, to: places.ranges[id].clone() });
@@ -100,6 +103,8 @@ struct Maker<'a> {
     planar: &'a [bool],
     /// Of each value from outside, its place among the inputs.
     numbers: &'a [Option<usize>],
+    /// Convolutions that were packed.
+    packed: RefCell<Vec<(Id, Arc<Convolution>)>>,
 }
 
 impl Maker<'_> {
@@ -114,9 +119,8 @@ impl Maker<'_> {
                 sweep(depthwise(isa, input(0), convolution)?)
             }
             Kind::Convolution(convolution) => {
-                let op = Convolution::new(isa, &self.spec(layer.inputs[0], convolution))?;
                 let residual = layer.inputs.get(1).map(|id| self.ranges[*id].clone());
-                Work::Convolution { op: Box::new(op), from: self.from(layer.inputs[0]), residual }
+                Work::Convolution { op: self.packed(id, convolution)?, from: self.from(layer.inputs[0]), residual }
             }
             Kind::Swept(swept) => {
                 let Swept { first, middle, then } = &**swept;
@@ -157,6 +161,26 @@ impl Maker<'_> {
                 Work::Channels { map: ChannelMap::new(&shapes, sources)?, from }
             }
         })
+    }
+
+    /// The kernel of a convolution. Equal ones have one, as in the branches of an image and of its mirror image: their weights are
+    /// packed once.
+    fn packed(&self, id: Id, convolution: &layer::Convolution) -> Result<Arc<Convolution>, Unsupported> {
+        let reads = |id: Id| {
+            let input = self.layers[id].inputs[0];
+            (self.layers[input].shape, self.planar[input])
+        };
+        let mut packed = self.packed.borrow_mut();
+        let equal = |other: &&(Id, Arc<Convolution>)| {
+            matches!(&self.layers[other.0].kind, Kind::Convolution(kind) if kind == convolution)
+                && reads(other.0) == reads(id)
+        };
+        if let Some((_, op)) = packed.iter().find(equal) {
+            return Ok(op.clone());
+        }
+        let op = Arc::new(Convolution::new(self.isa, &self.spec(self.layers[id].inputs[0], convolution))?);
+        packed.push((id, op.clone()));
+        Ok(op)
     }
 
     fn from(&self, id: Id) -> From {

@@ -1,8 +1,10 @@
 //! Random small networks give tract's numbers on every instruction set.
 
-use kernels::Isa;
+use kernels::{Activation, Isa, Shape, Window};
 use tract_onnx::tract_core::internal::*;
 
+use super::layer::{Convolution, Kind, Layer};
+use super::lower::{Work, lower};
 use super::network::Network;
 use super::op::Blocked;
 use super::rewrite;
@@ -45,6 +47,39 @@ fn a_graph_without_convolutions_stays_as_it_is() {
     let model = network.model_with_output();
     let rewritten = rewrite(&model, Isa::best()).unwrap();
     assert_eq!((blocked(&rewritten), rewritten.nodes.len()), (0, model.nodes.len()));
+}
+
+#[test]
+fn equal_convolutions_are_packed_once() {
+    let shape = Shape::new(16, 9, 9);
+    let convolution = |weight: f32| {
+        Kind::Convolution(Convolution {
+            outputs: 16,
+            groups: 1,
+            window: Window { padding: [1; 4], ..Window::square(3, 1, 0) },
+            weights: Arc::new(vec![weight; 16 * 16 * 9]),
+            bias: vec![0.5; 16],
+            activation: Activation::None,
+        })
+    };
+    let layer = |kind, inputs: &[usize]| Layer { kind, inputs: inputs.to_vec(), shape };
+    let layers = [
+        layer(Kind::Input(OutletId::new(0, 0)), &[]),
+        layer(convolution(1.0), &[0]),
+        layer(convolution(1.0), &[1]),
+        layer(convolution(2.0), &[2]),
+    ];
+    let program = lower(Isa::best(), &layers, &[3]).unwrap();
+    let packed: Vec<_> = program
+        .steps
+        .iter()
+        .filter_map(|step| match &step.work {
+            Work::Convolution { op, .. } => Some(op),
+            _ => None,
+        })
+        .collect();
+    let [first, second, third] = packed[..] else { panic!("{} convolutions", packed.len()) };
+    assert!(Arc::ptr_eq(first, second) && !Arc::ptr_eq(second, third));
 }
 
 fn blocked(model: &TypedModel) -> usize {
