@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use program::Failure;
-use queue::{Broker, Consumer, ConsumerOptions, Topology};
+use queue::{Admin, Broker, Consumer, ConsumerOptions, Topology};
 use store::source::{self, Sources};
 use store::{Options, Store};
 use tokio::task::JoinSet;
@@ -99,12 +99,12 @@ async fn work(args: &RunArgs, started: &mut Option<Working>) -> Result<(), Failu
         let goal = until::Goal::new(args, &handler).await?;
         goal.reached(&handler).await?;
         if args.batch.is_none() {
-            leftovers::taken(&status).await;
+            leftovers::taken(&status, &handler.quiet, Admin::new(&broker, &topology)).await;
         }
         Ok(())
     };
     tokio::select! {
-        ended = worker.work(broker) => ended,
+        ended = worker.work(broker.clone()) => ended,
         reached = goal => reached,
     }
 }
