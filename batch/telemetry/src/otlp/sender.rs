@@ -21,7 +21,7 @@ const AT_ONCE: usize = 512;
 const EVERY: Duration = Duration::from_secs(5);
 const REQUEST: Duration = Duration::from_secs(10);
 /// How long the end of the program waits for the last spans.
-const FINISH: Duration = Duration::from_millis(1500);
+const FINISH: Duration = Duration::from_secs(3);
 const TRIES: u32 = 3;
 
 /// Takes spans from any thread without waiting.
