@@ -2,13 +2,21 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
+
+/// A page comes within this time, or not at all.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Status and body of a page; none while nobody listens.
 pub async fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    tokio::time::timeout(PATIENCE, fetch(address, path)).await.ok()?
+}
+
+async fn fetch(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.ok()?;
@@ -18,13 +26,27 @@ pub async fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }
 
-/// A loopback address that nobody listened on just now.
-///
-/// # Panics
-/// When there is none.
-pub fn free_address() -> SocketAddr {
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("an address")
+/// A loopback address at which nobody listens, and nobody else can, as long as this lives.
+pub struct Nobody(TcpSocket);
+
+impl Nobody {
+    /// Takes a free port.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn bound() -> Nobody {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+        Nobody(socket)
+    }
+
+    /// Where nobody listens.
+    ///
+    /// # Panics
+    /// Never: it is bound.
+    pub fn address(&self) -> SocketAddr {
+        self.0.local_addr().expect("an address")
+    }
 }
 
 /// Takes JSON that is posted to it, and says 200.

@@ -5,6 +5,7 @@ pub mod cgroup;
 pub mod http;
 pub mod proxy;
 pub mod rabbitmq;
+pub mod running;
 pub mod s3;
 pub mod scene;
 pub mod soak;

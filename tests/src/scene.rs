@@ -1,25 +1,26 @@
 //! A queue, an S3 store with images, and the two programs; and the checks in which every scene ends.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use queue::{Admin, AmqpUrl, Broker, QueueError, Topology};
-use rustix::process::{Pid, Signal, kill_process};
 
+use crate::running::{Running, beside_this_one, output, terminate};
 use crate::s3::S3Server;
 
-/// Every scene ends within this time, or hangs.
-pub const LIMIT: Duration = Duration::from_secs(240);
+/// What does not come within this time hangs. It is longer than whatever the programs wait for by themselves: a store that is
+/// away, a manifest, or the usual patience with a silent queue.
+pub const LIMIT: Duration = Duration::from_secs(600);
 /// Between two looks at something that a test waits for.
-const LOOK: Duration = Duration::from_millis(50);
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
 /// Eight images a task and a task time limit of two seconds: idle workers look at the manifest after four.
-pub const HASTY: [&str; 6] = ["--task-size", "8", "--task-timeout", "2", "--image-timeout", "2"];
-/// Eight images a task and the usual patience of four minutes: what is done is done through the queue.
-pub const PATIENT: [&str; 2] = ["--task-size", "8"];
+pub const HASTY: [&str; 4] = ["--task-size", "8", "--task-timeout", "2"];
+/// Eight images a task and a patience of two hours: what is done is done through the queue, and at the first attempt however
+/// busy the machine is.
+pub const PATIENT: [&str; 4] = ["--task-size", "8", "--task-timeout", "3600"];
 
 /// A store and a queue of one test.
 pub struct Scene {
@@ -104,34 +105,34 @@ impl Scene {
     pub async fn try_produce_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Output {
         let mut command = self.command("producer-under-test", args);
         command.envs(variables.iter().copied());
-        wait(command).await
+        output(command).await
     }
 
     /// Starts a worker that ends with the batch.
-    pub fn worker(&self, batch: &str) -> Child {
+    pub fn worker(&self, batch: &str) -> Running {
         self.worker_with(batch, &[])
     }
 
     /// The same, with more variables.
-    pub fn worker_with(&self, batch: &str, variables: &[(&str, &str)]) -> Child {
+    pub fn worker_with(&self, batch: &str, variables: &[(&str, &str)]) -> Running {
         self.start_worker(&["--until-complete", "--batch", batch], variables)
     }
 
     /// Starts a worker that ends when nothing of its queue is open.
-    pub fn worker_of_queue(&self) -> Child {
+    pub fn worker_of_queue(&self) -> Running {
         self.start_worker(&["--until-complete"], &[])
     }
 
     /// Starts a worker that runs until it is told to stop.
-    pub fn endless_worker(&self) -> Child {
+    pub fn endless_worker(&self) -> Running {
         self.start_worker(&[], &[])
     }
 
-    fn start_worker(&self, goal: &[&str], variables: &[(&str, &str)]) -> Child {
+    fn start_worker(&self, goal: &[&str], variables: &[(&str, &str)]) -> Running {
         let args = [&["run", "--threads", "1", "--max-memory", "250MiB"], goal].concat();
         let mut command = self.command("worker-under-test", &args);
         command.envs(variables.iter().copied());
-        command.stderr(log()).spawn().expect("a worker")
+        Running::start(command.stderr(log()))
     }
 
     fn command(&self, program: &str, args: &[&str]) -> Command {
@@ -229,65 +230,25 @@ impl Scene {
     /// When something stays.
     pub async fn drain(&self) {
         let worker = self.endless_worker();
-        self.until("an empty queue", async || {
+        // Those that the broker could not let go of, for want of a binding, come late.
+        let without_dead_letters = async || {
             let left = self.left().await;
             if left.is_some_and(|left| left.dead > 0) {
                 self.produce(&["reconcile", "--open"]).await;
             }
-            left.is_some_and(|left| left.consumers > 0 && left.is_empty())
-        })
-        .await;
+            left
+        };
+        let taken = async || without_dead_letters().await.is_some_and(|left| left.consumers > 0 && left.is_empty());
+        self.until("an empty queue", taken).await;
         assert_eq!(terminate(worker).await, Some(143));
-        let empty = async || self.left().await.is_some_and(Left::is_empty);
+        let empty = async || without_dead_letters().await.is_some_and(Left::is_empty);
         self.until("a queue that is still empty", empty).await;
     }
-}
-
-/// A program of this package, which cargo builds beside the tests.
-fn beside_this_one(program: &str) -> PathBuf {
-    let this = std::env::current_exe().expect("the path of this program");
-    let folder = this.parent().expect("a folder");
-    let folder = if folder.ends_with("deps") { folder.parent().expect("a folder") } else { folder };
-    folder.join(program)
 }
 
 /// Where workers log: nowhere, or to the stderr of the test with `PIXELMILL_TEST_LOG=1`.
 fn log() -> Stdio {
     if std::env::var_os("PIXELMILL_TEST_LOG").is_some() { Stdio::inherit() } else { Stdio::null() }
-}
-
-/// Runs a command off the runtime, which serves S3 meanwhile.
-async fn wait(mut command: Command) -> Output {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let run = move || command.output().expect("a program");
-    tokio::task::spawn_blocking(run).await.expect("a thread")
-}
-
-/// Sends SIGTERM and waits; the exit code.
-///
-/// # Panics
-/// As [`ended`].
-pub async fn terminate(worker: Child) -> Option<i32> {
-    kill_process(Pid::from_child(&worker), Signal::TERM).expect("a running worker");
-    ended(worker).await
-}
-
-/// Waits until a worker ends; its exit code, none after a signal.
-///
-/// # Panics
-/// When that takes longer than [`LIMIT`].
-pub async fn ended(mut worker: Child) -> Option<i32> {
-    let started = Instant::now();
-    loop {
-        if let Some(status) = worker.try_wait().expect("a child") {
-            return status.code();
-        }
-        if started.elapsed() > LIMIT {
-            worker.kill().expect("a child");
-            panic!("a worker did not end within {LIMIT:?}");
-        }
-        tokio::time::sleep(LOOK).await;
-    }
 }
 
 /// What a program printed.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::scene::{Scene, ended};
+use crate::running::ended;
+use crate::scene::Scene;
 
 /// One worker does the whole batch, undisturbed; gives the pause between two kills of three workers that lets each live twice
 /// as long as this one took from its start to its first part. A worker that is killed before it can begin gets nowhere, however
@@ -74,14 +75,13 @@ pub async fn kill_workers(
         sleep(pause).await;
         progress.look(scene, batch);
         let worker = &mut workers[killed % count];
-        match worker.try_wait().expect("a child").map(|status| status.code()) {
-            None => worker.kill().expect("a child"),
+        match worker.status().map(|status| status.code()) {
+            None => worker.kill(),
             Some(Some(0)) => break,
             // A long outage of its store; a Job would start another, too.
             Some(Some(UNAVAILABLE)) => {}
             Some(other) => panic!("a worker ended with {other:?}"),
         }
-        worker.wait().expect("a child");
         killed += 1;
         in_vain = if progress.parts == parts { in_vain + 1 } else { 0 };
         parts = progress.parts;

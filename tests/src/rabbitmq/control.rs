@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::Node;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A queue as the broker describes it.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,7 +49,7 @@ impl Node {
     /// Runs `rabbitmqctl` and returns what it prints.
     ///
     /// # Errors
-    /// When it fails or takes longer than a minute.
+    /// When it fails or takes longer than two minutes.
     pub async fn control(&self, arguments: &[&str]) -> Result<String> {
         let mut control = tokio::process::Command::from(self.install.control(&self.environment()));
         control.args(["--node", &self.name, "--quiet"]).args(arguments).kill_on_drop(true);

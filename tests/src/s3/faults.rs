@@ -3,6 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// Between two looks at whether requests are still held.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// What goes wrong. Probabilities are per request; nothing does by default.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
@@ -28,6 +31,8 @@ pub struct Plan {
     pub stall: f64,
     /// How long each 64 KiB of a body are held back.
     pub slow_body: Option<Duration>,
+    /// Nothing is done and answered before this is over.
+    pub held: bool,
     /// `If-None-Match` is ignored for objects put whole.
     pub ignore_put_conditions: bool,
     /// `If-None-Match` is ignored for objects put in parts.
@@ -109,6 +114,19 @@ impl Faults {
 
     pub(super) fn plan(&self) -> Plan {
         self.state().plan.clone()
+    }
+
+    /// Waits while requests for `path` are held.
+    pub(super) async fn released(&self, path: &str) {
+        while self.plan_for(path).held {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// The plan, as far as it concerns `path`.
+    pub(super) fn plan_for(&self, path: &str) -> Plan {
+        let plan = self.plan();
+        if path.contains(&plan.only) { plan } else { Plan::default() }
     }
 
     pub(super) fn fate(&self, path: &str, is_conditional: bool) -> Fate {

@@ -60,7 +60,9 @@ async fn answer(
     reset: Arc<AtomicBool>,
 ) -> io::Result<Response<Body>> {
     let is_conditional = request.headers().contains_key(header::IF_NONE_MATCH);
-    let fate = faults.fate(request.uri().path(), is_conditional);
+    let path = request.uri().path().to_owned();
+    faults.released(&path).await;
+    let fate = faults.fate(&path, is_conditional);
     match fate {
         Fate::ResetBefore => return Err(cut(&reset)),
         Fate::Hang => return std::future::pending().await,
@@ -69,7 +71,7 @@ async fn answer(
         _ => {}
     };
     let response = service.call(request.map(Body::from)).await.map_err(|e| io::Error::other(format!("{e:?}")))?;
-    let slow = faults.plan().slow_body;
+    let slow = faults.plan_for(&path).slow_body;
     match fate {
         Fate::ResetAfter => Err(cut(&reset)),
         Fate::ErrorAfter => Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalError")),

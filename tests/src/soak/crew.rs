@@ -1,8 +1,7 @@
 //! The workers of a soak: killed, stopped, and replaced.
 
-use std::process::Child;
-
-use crate::scene::{Scene, terminate};
+use crate::running::{Running, terminate};
+use crate::scene::Scene;
 
 /// Exit code of a worker that could not reach its store for long: a Job starts another.
 const UNAVAILABLE: i32 = 75;
@@ -10,7 +9,7 @@ const UNAVAILABLE: i32 = 75;
 const ENDS: [Option<i32>; 2] = [Some(143), Some(UNAVAILABLE)];
 
 /// Workers that run until they are told to stop.
-pub(super) struct Crew(Vec<Child>);
+pub(super) struct Crew(Vec<Running>);
 
 impl Crew {
     pub(super) fn start(scene: &Scene, count: usize) -> Crew {
@@ -20,7 +19,7 @@ impl Crew {
     /// Replaces those that ended by themselves, as a Job would.
     pub(super) fn replace_ended(&mut self, scene: &Scene) {
         for worker in &mut self.0 {
-            if let Some(status) = worker.try_wait().expect("a child") {
+            if let Some(status) = worker.status() {
                 assert_eq!(status.code(), Some(UNAVAILABLE), "a worker ended with {status}");
                 *worker = scene.endless_worker();
             }
@@ -28,8 +27,7 @@ impl Crew {
     }
 
     pub(super) fn kill(&mut self, at: usize, scene: &Scene) {
-        self.0[at].kill().expect("a child");
-        self.0[at].wait().expect("a child");
+        self.0[at].kill();
         self.0[at] = scene.endless_worker();
     }
 

@@ -1,31 +1,49 @@
 //! What may happen to a broker in the middle of a batch. Tasks are patient here: what is done is done through the queue.
 
-use std::process::Child;
 use std::time::Duration;
 
 use tests::rabbitmq::{self, Node};
-use tests::scene::{PATIENT, Scene, ended};
+use tests::running::{Running, ended};
+use tests::scene::{PATIENT, Scene};
+
+use crate::features::worker::{Worker, until};
 
 const TASKS: usize = 80;
-/// How long the store holds back every answer while a fault comes: nothing much is done meanwhile.
-const SLOW: Duration = Duration::from_secs(3);
-const QUICK: Duration = Duration::from_millis(100);
+/// How long the store takes for an image: a batch lasts longer than anybody needs to look how far it is.
+const PACE: Duration = Duration::from_millis(200);
+const GOAL: [&str; 3] = ["--until-complete", "--batch", "batch"];
 
-fn pace(scene: &Scene, pace: Duration) {
-    scene.s3.faults().set(|plan| plan.slow_body = Some(pace));
+/// Nothing is done while a fault comes, however long that takes: the store holds all images back.
+fn hold(scene: &Scene, held: bool) {
+    scene.s3.faults().set(|plan| {
+        plan.slow_body = Some(PACE);
+        plan.held = held;
+        plan.only = "/photos/0".into();
+    });
 }
 
-/// A batch that is under way, slowly enough to last, on two workers.
-async fn under_way(url: String) -> (Scene, [Child; 2]) {
+/// A batch to work on, slowly, and another one of which a calm run has shown the rows.
+async fn prepare(url: String) -> Scene {
     let scene = Scene::start(url).await;
     scene.put_images(8 * TASKS as u32);
     scene.enqueue_with("calm", &PATIENT).await;
     assert_eq!(ended(scene.worker("calm")).await, Some(0));
     scene.enqueue_with("batch", &PATIENT).await;
-    pace(&scene, QUICK);
-    let workers = [scene.worker("batch"), scene.worker("batch")];
+    hold(&scene, false);
+    scene
+}
+
+/// The batch is under way, and held.
+async fn under_way(scene: &Scene) {
     scene.until_parts("batch", 2).await;
-    pace(&scene, SLOW);
+    hold(scene, true);
+}
+
+/// A batch that is under way on two workers, and held.
+async fn two_at_work(url: String) -> (Scene, [Running; 2]) {
+    let scene = prepare(url).await;
+    let workers = [scene.worker("batch"), scene.worker("batch")];
+    under_way(&scene).await;
     (scene, workers)
 }
 
@@ -33,17 +51,12 @@ async fn under_way(url: String) -> (Scene, [Child; 2]) {
 async fn goes_on(scene: &Scene) {
     let done = scene.parts("batch").len();
     assert!(done + 8 < TASKS, "the fault came when {done} tasks were done");
-    pace(scene, QUICK);
+    hold(scene, false);
     scene.until_parts("batch", done + 8).await;
-    pace(scene, SLOW);
 }
 
-/// The rest is done without help, and nothing is left.
-async fn ends_well(scene: Scene, workers: [Child; 2]) {
-    scene.s3.faults().heal();
-    for worker in workers {
-        assert_eq!(ended(worker).await, Some(0));
-    }
+/// The rest was done without help, and nothing is left.
+async fn ends_well(scene: Scene) {
     scene.verify("batch").await;
     scene.assert_same("batch", "calm");
     scene.drain().await;
@@ -52,40 +65,49 @@ async fn ends_well(scene: Scene, workers: [Child; 2]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_restarts_and_crashes_is_survived() {
     let mut node = rabbitmq::exclusive().await;
-    let (scene, workers) = under_way(node.url()).await;
+    let (scene, workers) = two_at_work(node.url()).await;
     node.stop().await.unwrap();
     node.resume().await.unwrap();
     goes_on(&scene).await;
+    hold(&scene, true);
     node.kill().await.unwrap();
     node.resume().await.unwrap();
     goes_on(&scene).await;
+    hold(&scene, true);
     node.close_all_connections().await.unwrap();
     goes_on(&scene).await;
-    ends_well(scene, workers).await;
+    scene.s3.faults().heal();
+    for worker in workers {
+        assert_eq!(ended(worker).await, Some(0));
+    }
+    ends_well(scene).await;
 }
 
 /// Heartbeats of a second, so that the loss is noticed after two; with the usual ones it takes forty.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_broker_is_survived() {
     let node = rabbitmq::exclusive().await;
-    let (scene, workers) = under_way(format!("{}/?heartbeat=1", node.url())).await;
+    let url = format!("{}/?heartbeat=1", node.url());
+    let scene = prepare(url.clone()).await;
+    let mut workers = [(); 2].map(|()| Worker::start(&scene, &url, &GOAL, &[]));
+    under_way(&scene).await;
     node.freeze().unwrap();
-    // Three tasks are in the hands of each worker; nothing comes after them.
-    tokio::time::sleep(frozen()).await;
+    for worker in &workers {
+        until("a lost connection", async || worker.metric("pixelmill_queue_connected").await == 0.0).await;
+    }
     node.thaw().unwrap();
     goes_on(&scene).await;
-    ends_well(scene, workers).await;
-}
-
-/// Longer than the broker's and the workers' patience with each other, which is two heartbeats.
-fn frozen() -> Duration {
-    Duration::from_secs(8)
+    scene.s3.faults().heal();
+    for worker in &mut workers {
+        assert_eq!(worker.ended().await, Some(0));
+    }
+    ends_well(scene).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_memory_alarm_holds_producers_and_not_workers() {
     let node = rabbitmq::exclusive().await;
-    let (scene, workers) = under_way(node.url()).await;
+    let (scene, workers) = two_at_work(node.url()).await;
     let alarm = async |on: bool| Node::set_memory_alarm(&node, on).await.unwrap();
     alarm(true).await;
     let second = async {

@@ -7,7 +7,8 @@ use batch::{ImageRef, Manifest};
 use futures::future::join_all;
 use serde_json::Value;
 use tests::rabbitmq;
-use tests::scene::{Scene, ended, png, text};
+use tests::running::ended;
+use tests::scene::{Scene, png, text};
 
 /// Every step at which `etl` can be killed.
 const STEPS: [&str; 9] = [
@@ -22,7 +23,7 @@ const STEPS: [&str; 9] = [
     "after-ledger",
 ];
 /// Small tasks, and nobody waits for a process that was killed.
-const HASTY: [&str; 8] = ["--task-size", "4", "--task-timeout", "2", "--image-timeout", "2", "--grace", "0"];
+const HASTY: [&str; 6] = ["--task-size", "4", "--task-timeout", "2", "--grace", "0"];
 
 /// A pipeline over all of `photos/`, and every version of an object that ever was there.
 struct Pipeline<'a> {

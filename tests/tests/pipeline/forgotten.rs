@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use queue::{AmqpUrl, Broker, Consumer, ConsumerOptions, Topology};
 use tests::rabbitmq::{self, Node};
-use tests::scene::{HASTY, LIMIT, PATIENT, Scene, ended};
+use tests::running::ended;
+use tests::scene::{HASTY, LIMIT, PATIENT, Scene};
 
 #[derive(Clone, Copy, Debug)]
 enum Loss {

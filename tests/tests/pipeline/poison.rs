@@ -4,7 +4,8 @@ use batch::{ErrorCode, Part};
 use queue::{AmqpUrl, Broker, Outgoing, Publisher, PublisherOptions, Topology};
 use tests::rabbitmq;
 
-use tests::scene::{Scene, ended};
+use tests::running::ended;
+use tests::scene::Scene;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn poisoned_images_get_error_rows_and_their_neighbours_are_classified() {
@@ -14,7 +15,7 @@ async fn poisoned_images_get_error_rows_and_their_neighbours_are_classified() {
     for (at, order) in [(2, "abort"), (5, "hang"), (6, "allocate")] {
         scene.s3.put("photos", &format!("{at:05}.png"), format!("PIXELMILL-TEST:{order}"));
     }
-    scene.enqueue_with("poison", &["--task-size", "8", "--image-timeout", "6"]).await;
+    scene.enqueue_with("poison", &["--task-size", "8", "--image-timeout", "10"]).await;
     assert_eq!(ended(scene.worker("poison")).await, Some(0));
     scene.verify("poison").await;
     let parts = scene.parts("poison");
@@ -34,7 +35,7 @@ async fn ten_poisoned_images_in_one_task_cost_no_neighbour_and_no_worker() {
     for (at, order) in &poisoned {
         scene.s3.put("photos", &format!("{at:05}.png"), format!("PIXELMILL-TEST:{order}"));
     }
-    scene.enqueue_with("poison", &["--task-size", "64", "--image-timeout", "6"]).await;
+    scene.enqueue_with("poison", &["--task-size", "64", "--image-timeout", "10"]).await;
     // One worker, and it is the same one to the end.
     assert_eq!(ended(scene.worker("poison")).await, Some(0));
     scene.verify("poison").await;

@@ -1,7 +1,8 @@
 //! Programs that die at a step, and those who come after them.
 
 use tests::rabbitmq;
-use tests::scene::{HASTY, PATIENT, Scene, ended};
+use tests::running::ended;
+use tests::scene::{HASTY, PATIENT, Scene};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_dies_at_any_step_is_followed_by_another() {

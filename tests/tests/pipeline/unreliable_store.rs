@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use tests::rabbitmq;
+use tests::running::ended;
 use tests::s3::Plan;
-use tests::scene::{PATIENT, Scene, ended};
+use tests::scene::{PATIENT, Scene};
 
 /// How long the store is gone; the soak makes it two minutes.
 const OUTAGE: Duration = Duration::from_secs(15);

@@ -1,12 +1,12 @@
 //! Acks, returns and stops: an answer reaches its own message or none.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use queue::{ConsumerOptions, Settled};
 use tests::proxy::TcpProxy;
 use tests::rabbitmq;
 
-use crate::scene::{SOON, Scene, consumer, index, next, until};
+use crate::scene::{SOON, Scene, consumer, index, next, soon, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ack_after_a_reconnect_acks_no_other_message() {
@@ -71,22 +71,31 @@ async fn what_is_given_back_or_dropped_comes_again_one_attempt_older() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stop_gives_everything_back_within_its_grace() {
+async fn a_stop_lets_work_end_within_its_grace_and_gives_everything_else_back() {
     let node = rabbitmq::shared().await;
     let mut scene = Scene::new(&node).await;
     scene.publish(20).await;
     let mut consumer = scene.consumer(10);
     assert_eq!(next(&mut consumer).await.ack().await, Settled::Sent);
-    let (held, finishing) = (next(&mut consumer).await, next(&mut consumer).await);
-    let start = Instant::now();
-    let stopping = tokio::spawn(consumer.stop(Duration::from_secs(2)));
-    // Work that ends within the grace is still acked, although nothing new comes.
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(finishing.ack().await, Settled::Sent);
-    assert_eq!(stopping.await.unwrap().unanswered, 1);
-    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
-    assert_eq!(held.ack().await, Settled::Lost);
+    let finishing = next(&mut consumer).await;
+    let stopping = tokio::spawn(consumer.stop(SOON));
+    // Work that ends within the grace is still acked, although everything else went back and nothing new comes.
     scene.until_ready(18).await;
+    assert_eq!(finishing.ack().await, Settled::Sent);
+    assert_eq!(soon(stopping).await.unwrap().unanswered, 0);
+    scene.until_ready(18).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_waits_no_longer_than_its_grace() {
+    let node = rabbitmq::shared().await;
+    let mut scene = Scene::new(&node).await;
+    scene.publish(20).await;
+    let mut consumer = scene.consumer(10);
+    let held = next(&mut consumer).await;
+    assert_eq!(soon(consumer.stop(Duration::from_secs(1))).await.unanswered, 1);
+    assert_eq!(held.ack().await, Settled::Lost);
+    scene.until_ready(20).await;
     assert_eq!(scene.admin.depth().await.unwrap().consumers, 0);
 }
 
@@ -98,9 +107,7 @@ async fn a_stop_with_nothing_in_use_is_immediate() {
     let consumer = scene.consumer(10);
     let status = consumer.status();
     until("a delivery", || status.deliveries() >= 10).await;
-    let start = Instant::now();
-    assert_eq!(consumer.stop(SOON).await.unanswered, 0);
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(soon(consumer.stop(10 * SOON)).await.unanswered, 0);
     scene.until_ready(20).await;
 }
 
@@ -125,10 +132,15 @@ async fn a_message_that_is_held_too_long_goes_to_another() {
     let options = ConsumerOptions { prefetch: 1, ..ConsumerOptions::default() };
     let mut consumer = queue::Consumer::start(&scene.broker, &scene.topology, options);
     let slow = next(&mut consumer).await;
-    let again = next(&mut consumer).await;
-    assert!(again.is_redelivered());
+    // On a busy machine a second may pass again before the ack.
+    loop {
+        let again = next(&mut consumer).await;
+        assert!(again.is_redelivered());
+        if again.ack().await == Settled::Sent {
+            break;
+        }
+    }
     assert_eq!(slow.ack().await, Settled::Lost);
-    assert_eq!(again.ack().await, Settled::Sent);
     assert!(consumer.status().reconnects() >= 1);
     node.set_consumer_timeout(Duration::from_secs(1800)).await.unwrap();
     consumer.stop(SOON).await;

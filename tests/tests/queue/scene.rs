@@ -12,7 +12,7 @@ use queue::{
 use tests::rabbitmq::Node;
 
 /// Long enough for a busy machine, short enough for a test that hangs.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_secs(180);
 pub const DIGEST: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// A queue of its own on a node, and how to reach it.

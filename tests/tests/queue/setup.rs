@@ -1,13 +1,11 @@
 //! What is declared, and what is said when it cannot be.
 
-use std::time::{Duration, Instant};
-
 use queue::{Admin, AmqpUrl, Broker, QueueError, Topology};
 use serde_json::json;
 use tests::proxy::TcpProxy;
 use tests::rabbitmq;
 
-use crate::scene::Scene;
+use crate::scene::{Scene, soon};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_topology_is_declared_as_documented_and_repaired() {
@@ -82,9 +80,7 @@ async fn a_broker_that_is_away_or_silent_is_unavailable_within_its_time() {
     let nobody: AmqpUrl = "amqp://127.0.0.1:1".parse().unwrap();
     proxy.stall(true);
     for broker in [Broker::new(nobody, "tests"), scene.through(proxy.address())] {
-        let start = Instant::now();
-        let error = Admin::new(&broker, &scene.topology).declare().await.unwrap_err();
+        let error = soon(Admin::new(&broker, &scene.topology).declare()).await.unwrap_err();
         assert_eq!(error.exit_code(), 75, "{error}");
-        assert!(start.elapsed() < Duration::from_secs(10));
     }
 }

@@ -127,7 +127,7 @@ async fn an_outage_is_survived() {
 
 #[tokio::test]
 async fn an_outage_without_end_is_unavailable() {
-    let pair = Pair::with(|options| options.patience = Duration::from_secs(1)).await;
+    let pair = Pair::with(|options| options.patience = Duration::from_secs(3)).await;
     pair.server.faults().set(|plan| plan.outage = true);
     let failed = pair.store.create(&key("a"), Bytes::new()).await.expect_err("nobody answers");
     assert!(matches!(failed, StoreError::Unavailable { .. }) && failed.exit_code() == 75, "{failed}");

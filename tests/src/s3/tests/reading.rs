@@ -36,7 +36,8 @@ async fn stalled_bodies_go_on_too() {
     pair.server.faults().set(|plan| (plan.stall, plan.cut_after) = (1.0, 300_000));
     let read = pair.store.get(&key("large"), 1 << 30).await.expect("read").expect("it is there");
     assert!(read == content, "other bytes came out");
-    assert_eq!(pair.server.faults().injected(), 2);
+    // More than the two that it takes, where a busy machine looks like a stalled body.
+    assert!(pair.server.faults().injected() >= 2, "nothing stalled");
 }
 
 #[tokio::test]

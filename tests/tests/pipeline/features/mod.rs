@@ -5,4 +5,4 @@ mod limits;
 mod models;
 mod observing;
 mod sharing;
-mod worker;
+pub mod worker;

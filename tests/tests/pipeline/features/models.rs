@@ -6,7 +6,7 @@ use tests::rabbitmq;
 use tests::s3::S3Server;
 
 use super::worker::{Worker, until};
-use tests::scene::Scene;
+use tests::scene::{PATIENT, Scene};
 
 /// What a program says when it fetches a package.
 const FETCHING: &str = "fetching a model package";
@@ -27,8 +27,7 @@ pub(super) fn put_package(s3: &S3Server, name: &str) {
 
 /// Makes a batch with a model; gives whether the producer fetched the package.
 pub(super) async fn enqueue(scene: &Scene, batch: &str, model: &str, cache: &Path) -> bool {
-    let args =
-        ["enqueue", "s3://photos/", "--batch", batch, "--model", model, "--task-size", "8", "--task-timeout", "2"];
+    let args = [&["enqueue", "s3://photos/", "--batch", batch, "--model", model], &PATIENT[..]].concat();
     let variables = [("PIXELMILL_MODEL_CACHE", cache.to_str().unwrap()), ("PIXELMILL_LOG", "info")];
     let made = scene.try_produce_with(&args, &variables).await;
     let said = String::from_utf8_lossy(&made.stderr);
@@ -46,7 +45,7 @@ async fn workers_with_one_cache_fetch_several_models_once() {
         put_package(&scene.s3, model);
         assert!(enqueue(&scene, &format!("of-{model}"), &format!("s3://models/{model}/"), producers.path()).await);
     }
-    scene.enqueue("of-builtin").await;
+    scene.enqueue_with("of-builtin", &PATIENT).await;
     let cache = [("PIXELMILL_MODEL_CACHE", shared.path().to_str().unwrap())];
     let mut workers = [(); 2].map(|()| Worker::start(&scene, &node.url(), &["--until-complete"], &cache));
     for worker in &mut workers {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use queue::{Admin, AmqpUrl, Broker, Consumer, ConsumerOptions, Topology};
-use tests::{http, rabbitmq};
+use tests::http::Nobody;
+use tests::rabbitmq;
 
 use super::worker::{Worker, until};
 use tests::scene::{LIMIT, Scene, png};
@@ -12,28 +13,21 @@ use tests::scene::{LIMIT, Scene, png};
 async fn a_busy_worker_gives_a_share_to_a_batch_that_gets_nothing() {
     let node = rabbitmq::shared().await;
     let scene = Scene::start(node.url()).await;
-    scene.put_images(480);
+    scene.put_images(1000);
     scene.s3.create_bucket("few");
     for at in 0..10 {
         scene.s3.put("few", &format!("{at}.png"), png(at));
     }
-    let hasty = ["enqueue", "s3://few/", "--batch", "starved", "--task-size", "1", "--task-timeout", "1"];
-    scene.produce(&hasty).await;
-    node.purge_queue(&scene.queue).await.unwrap();
-    let mut admin = Admin::new(&Broker::new(node.url().parse::<AmqpUrl>().unwrap(), "tests"), &topology(&scene));
+    // It is busy for longer than any batch need starve: images come slowly.
+    scene.produce(&["enqueue", "s3://photos/", "--batch", "busy", "--task-size", "1"]).await;
+    scene.s3.faults().set(|plan| (plan.slow_body, plan.only) = (Some(Duration::from_millis(300)), "/photos/0".into()));
     let worker = Worker::start(&scene, &node.url(), &[], &[]);
-    // It is never idle: whenever little is left, there comes more.
-    let mut busy = 0;
-    let finished = || scene.s3.objects("results").contains_key("store/batches/starved/_SUCCESS");
-    until("the share of the starved batch", async || {
-        if admin.depth().await.unwrap().ready < 400 {
-            let batch = format!("busy-{busy}");
-            scene.produce(&["enqueue", "s3://photos/", "--batch", &batch, "--task-size", "1"]).await;
-            busy += 1;
-        }
-        finished()
-    })
-    .await;
+    until("a worker that is busy", async || worker.metric("pixelmill_tasks_total{outcome=\"done\"}").await >= 3.0)
+        .await;
+    let hasty = ["enqueue", "s3://few/", "--batch", "starved", "--task-size", "1", "--task-timeout", "1"];
+    let unpublished = [("PIXELMILL_FAILPOINT", "after-marker")];
+    assert_eq!(scene.try_produce_with(&hasty, &unpublished).await.status.code(), None);
+    until("the share of the starved batch", async || scene.is_finished("starved")).await;
     let (starved, idle) =
         ("pixelmill_tasks_started_total{source=\"starved\"}", "pixelmill_tasks_started_total{source=\"idle\"}");
     assert_eq!((worker.metric(starved).await, worker.metric(idle).await), (10.0, 0.0));
@@ -47,8 +41,9 @@ async fn a_broker_that_nobody_reaches_counts_as_silence() {
     let scene = Scene::start(node.url()).await;
     scene.put_images(16);
     scene.enqueue("alone").await;
-    let nobody = format!("amqp://guest:guest@{}", http::free_address());
-    let mut worker = Worker::start(&scene, &nobody, &["--until-complete", "--batch", "alone"], &[]);
+    let nobody = Nobody::bound();
+    let url = format!("amqp://guest:guest@{}", nobody.address());
+    let mut worker = Worker::start(&scene, &url, &["--until-complete", "--batch", "alone"], &[]);
     assert_eq!(worker.ended().await, Some(0));
     scene.verify("alone").await;
 }

@@ -2,23 +2,23 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use serde_json::{Map, Value};
 use tests::cgroup::Cgroup;
 use tests::http;
-
+use tests::running::Running;
 use tests::scene::{LIMIT, Scene};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker-under-test");
 
 /// A running worker.
 pub struct Worker {
-    process: Child,
+    process: Running,
     folder: tempfile::TempDir,
-    /// Where it serves metrics and health.
-    pub address: SocketAddr,
+    address: OnceLock<SocketAddr>,
 }
 
 impl Worker {
@@ -38,28 +38,25 @@ impl Worker {
 
     fn launch(mut command: Command, scene: &Scene, amqp_url: &str, variables: &[(&str, &str)]) -> Worker {
         let folder = tempfile::tempdir().unwrap();
-        let address = http::free_address();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command.env("PIXELMILL_STORE", "s3://results/store").env("PIXELMILL_QUEUE", &scene.queue);
         command.env("PIXELMILL_AMQP_URL", amqp_url).envs(scene.s3.environment());
-        command.env("PIXELMILL_LISTEN", address.to_string());
+        command.env("PIXELMILL_LISTEN", "127.0.0.1:0");
         command.env("PIXELMILL_TERMINATION_LOG", folder.path().join("last-words"));
         command.env("PIXELMILL_MODEL_CACHE", folder.path().join("models"));
         command.envs(variables.iter().copied());
-        Worker { process: command.spawn().unwrap(), folder, address }
+        Worker { process: Running::start(&mut command), folder, address: OnceLock::new() }
     }
 
     /// Waits for its end; the exit code.
     pub async fn ended(&mut self) -> Option<i32> {
-        until("the end of a worker", async || self.process.try_wait().unwrap().is_some()).await;
-        self.process.wait().unwrap().code()
+        self.process.ended().await
     }
 
     /// Tells it to stop.
     pub fn terminate(&self) {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.process), rustix::process::Signal::TERM)
-            .unwrap();
+        self.process.terminate();
     }
 
     /// What it left for Kubernetes.
@@ -74,8 +71,11 @@ impl Worker {
 
     /// What it logged so far; everything but the last words is JSON.
     pub fn log(&self) -> Vec<Map<String, Value>> {
-        let text = std::fs::read_to_string(self.folder.path().join("log")).unwrap();
-        text.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect()
+        let text = std::fs::read(self.folder.path().join("log")).unwrap();
+        let text = String::from_utf8_lossy(&text);
+        // It may be writing the last line at this moment.
+        let (whole, _) = text.rsplit_once('\n').unwrap_or_default();
+        whole.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Waits until it logs something with this message.
@@ -84,9 +84,22 @@ impl Worker {
         until(message, logged).await;
     }
 
+    /// Where it serves metrics and health, once it says so.
+    pub fn address(&self) -> Option<SocketAddr> {
+        if self.address.get().is_none() {
+            let log = self.log();
+            let serving = log.iter().find(|line| line["message"] == "serving /metrics, /livez and /readyz")?;
+            let _seen_before = self.address.set(serving["address"].as_str()?.parse().ok()?);
+        }
+        self.address.get().copied()
+    }
+
     /// Status and body of a page; 0 while nothing is served.
     pub async fn page(&self, path: &str) -> (u16, String) {
-        http::get(self.address, path).await.unwrap_or_default()
+        match self.address() {
+            Some(address) => http::get(address, path).await.unwrap_or_default(),
+            None => Default::default(),
+        }
     }
 
     /// The value of a metric, its labels as they are served.
@@ -94,13 +107,6 @@ impl Worker {
         let (_, text) = self.page("/metrics").await;
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
         line.unwrap_or(f64::NAN)
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ended_before = self.process.kill();
-        let _status = self.process.wait();
     }
 }
 
