@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod failure;
+mod variables;
 
 use std::process::ExitCode;
 
@@ -17,6 +18,7 @@ pub fn main<C: clap::Parser>(name: &str, run: impl FnOnce(C) -> Result<(), Failu
             Err(failure) => failure.report(name),
         },
         Err(error) => {
+            let error = variables::named(error, C::command());
             let _closed_terminal = error.print();
             if error.use_stderr() {
                 telemetry::last_words(&error.to_string());
