@@ -16,6 +16,9 @@ use crate::url::AmqpUrl;
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 /// Closing is a courtesy; the broker notices a lost connection by itself.
 const CLOSE: Duration = Duration::from_secs(2);
+/// What to do about a broker that nobody reaches.
+const REMEDY: &str = "is RabbitMQ running there? PIXELMILL_AMQP_URL or --amqp-url says where, with user, password and \
+                      virtual host";
 
 /// The address of a broker and how to connect to it. Cheap to clone; holds no connection.
 #[derive(Debug, Clone)]
@@ -93,11 +96,15 @@ impl Broker {
             };
             Connection::connector(uri.clone(), runtime.clone(), hand_over, properties).await
         };
-        match tokio::time::timeout(self.connect_timeout, connecting).await {
+        let connected = match tokio::time::timeout(self.connect_timeout, connecting).await {
             Ok(Ok(connection)) => Ok(Link { connection }),
             Ok(Err(error)) => Err(QueueError::from_lapin(&what, "", &error)),
             Err(_) => Err(QueueError::timeout(&what, self.connect_timeout)),
-        }
+        };
+        connected.map_err(|error| match error {
+            QueueError::Unavailable(why) => QueueError::Unavailable(format!("{why}; {REMEDY}")),
+            error => error,
+        })
     }
 }
 

@@ -82,5 +82,6 @@ async fn a_broker_that_is_away_or_silent_is_unavailable_within_its_time() {
     for broker in [Broker::new(nobody, "tests"), scene.through(proxy.address())] {
         let error = soon(Admin::new(&broker, &scene.topology).declare()).await.unwrap_err();
         assert_eq!(error.exit_code(), 75, "{error}");
+        assert!(error.to_string().contains("PIXELMILL_AMQP_URL"), "{error}");
     }
 }
