@@ -1,8 +1,9 @@
 //! The live display of `status --watch`: a bar on a terminal, lines in a pipe.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use program::Failure;
 
 use super::facts::Facts;
@@ -26,10 +27,7 @@ impl Display {
         if !io::stderr().is_terminal() {
             return Self::Lines;
         }
-        let bar = ProgressBar::with_draw_target(Some(images), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{bar:30} {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self::Bar(bar)
+        Self::Bar(ProgressBar::with_draw_target(Some(images), ProgressDrawTarget::stderr()))
     }
 
     pub(super) fn show(&self, facts: &Facts) -> Result<(), Failure> {
@@ -37,8 +35,9 @@ impl Display {
             Self::Json => io::stdout().write_all(facts.json()?.as_bytes())?,
             Self::Lines => writeln!(io::stdout(), "{}", line(facts, " · "))?,
             Self::Bar(bar) => {
+                // The style has the text: a message is drawn by itself, so that each look would be drawn twice.
+                bar.set_style(style(line(facts, "\n")));
                 bar.set_position(facts.images.done);
-                bar.set_message(line(facts, "\n"));
             }
         }
         Ok(())
@@ -49,6 +48,13 @@ impl Display {
             bar.finish_and_clear();
         }
     }
+}
+
+fn style(text: String) -> ProgressStyle {
+    let style = ProgressStyle::with_template("{bar:30} {look}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.with_key("look", move |_: &ProgressState, out: &mut dyn fmt::Write| {
+        let _to_memory = out.write_str(&text);
+    })
 }
 
 fn line(facts: &Facts, between: &str) -> String {
