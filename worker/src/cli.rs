@@ -130,8 +130,19 @@ pub struct EngineArgs {
     #[arg(long, value_name = "N", env = "PIXELMILL_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Memory of decoding and inference together, e.g. 2GiB [default: what the cgroup allows, or half of the machine's]
-    #[arg(long, value_name = "SIZE", env = "PIXELMILL_MAX_MEMORY", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", env = "PIXELMILL_MAX_MEMORY", value_parser = parse_memory)]
     pub max_memory: Option<u64>,
+}
+
+/// Beside a model, hardly an image fits in less.
+const LEAST_MEMORY: u64 = 64 << 20;
+
+/// A size that an engine can work in.
+fn parse_memory(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        size if size < LEAST_MEMORY => Err("hardly an image fits in that; give at least 64MiB".into()),
+        size => Ok(size),
+    }
 }
 
 impl EngineArgs {

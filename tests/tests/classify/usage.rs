@@ -33,7 +33,7 @@ fn mistakes_exit_with_64_and_name_the_thing() {
     let images = folder.path().to_str().unwrap();
     let file = folder.file("file", &png(0));
     let below_a_file = file.join("out");
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["classify"], "INPUT"),
         (&["classify", images, "--model", "/no/such/package"], "/no/such/package"),
         (&["classify", images, "--model", images], "model.toml"),
@@ -45,6 +45,7 @@ fn mistakes_exit_with_64_and_name_the_thing() {
         ),
         (&["classify", "/no/such/*.jpg"], "no file matches"),
         (&["classify", images, "--max-bytes", "lots"], "lots"),
+        (&["classify", images, "--max-memory", "10"], "at least 64MiB"),
         (&["classify", images, "--out", below_a_file.to_str().unwrap()], "file"),
     ];
     for (args, named) in cases {

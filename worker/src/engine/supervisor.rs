@@ -2,7 +2,7 @@
 //! suspects to isolation and goes on in a new child with all others.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use batch::Outcome;
@@ -26,6 +26,8 @@ pub struct Engine {
     supervisor: JoinHandle<()>,
     isolation: Arc<Isolation>,
     threads: usize,
+    /// Why it gave up, once it has.
+    failure: Arc<OnceLock<EngineError>>,
 }
 
 #[derive(Debug)]
@@ -52,18 +54,19 @@ impl Engine {
         let process = EngineProcess::start(&config, 1).await?;
         let threads = config.threads;
         let (jobs, queue) = mpsc::channel(1);
-        let isolation = Arc::new(Isolation::new(&config));
+        let (isolation, failure) = (Arc::new(Isolation::new(&config)), Arc::default());
         let supervisor = Supervisor {
             image_timeout: Duration::from_secs(u64::from(config.settings.image_timeout_s)),
             config: EngineConfig { check_golden: false, ..config },
             isolation: Arc::clone(&isolation),
+            failure: Arc::clone(&failure),
             queue,
             trials: Vec::new(),
             in_flight: BTreeMap::new(),
             next_id: 0,
             idle_deaths: 0,
         };
-        Ok(Self { jobs, supervisor: tokio::spawn(supervisor.run(process)), isolation, threads })
+        Ok(Self { jobs, supervisor: tokio::spawn(supervisor.run(process)), isolation, threads, failure })
     }
 
     /// How many images should be under way at once to keep every thread of the engine busy.
@@ -75,8 +78,9 @@ impl Engine {
     pub async fn classify(&self, image: Bytes) -> Result<Outcome, EngineError> {
         let (answer, outcome) = oneshot::channel();
         let job = Job { image, answer: Answer::Outcome(answer), span: Span::current() };
-        self.jobs.send(job).await.map_err(|_| EngineError::Ended)?;
-        outcome.await.map_err(|_| EngineError::Ended)?
+        let ended = || self.failure.get().cloned().unwrap_or(EngineError::Ended);
+        self.jobs.send(job).await.map_err(|_| ended())?;
+        outcome.await.map_err(|_| ended())?
     }
 
     /// Classifies one image at a time in a process apart; see [`Isolation::judge_next`].
@@ -115,6 +119,7 @@ struct Supervisor {
     config: EngineConfig,
     image_timeout: Duration,
     isolation: Arc<Isolation>,
+    failure: Arc<OnceLock<EngineError>>,
     queue: mpsc::Receiver<Job>,
     trials: Vec<JoinHandle<()>>,
     in_flight: BTreeMap<u64, InFlight>,
@@ -140,6 +145,7 @@ enum End {
 impl Supervisor {
     async fn run(mut self, mut process: EngineProcess) {
         let _counted = metrics().engines.raised();
+        let mut why_idle = EngineError::Interrupted;
         loop {
             let mut link = Link::new(process);
             let ended = self.serve(&mut link).await;
@@ -153,10 +159,12 @@ impl Supervisor {
                     Death::Asked => {
                         metrics().engine_ended(EngineEnd::Asked);
                         self.idle_deaths += 1;
+                        why_idle = EngineError::Interrupted;
                     }
                     Death::Crashed { signal } => {
                         metrics().engine_ended(EngineEnd::Crashed);
                         self.suspect_started(signal);
+                        why_idle = EngineError::Start("the engine process dies before it begins an image".into());
                     }
                 },
                 End::Hung => {
@@ -166,7 +174,7 @@ impl Supervisor {
                 }
             }
             if self.idle_deaths >= MOST_IDLE_DEATHS {
-                return self.fail(&EngineError::Interrupted);
+                return self.fail(&why_idle);
             }
             // Not beside them: of two engines that start at the same time each would take all memory that is left for its own.
             for trial in self.trials.drain(..) {
@@ -279,6 +287,7 @@ impl Supervisor {
 
     /// Answers everything with `error`: what is under way and what still comes in.
     fn fail(mut self, error: &EngineError) {
+        let _the_first_counts = self.failure.set(error.clone());
         self.queue.close();
         let waiting = std::mem::take(&mut self.in_flight).into_values().map(|waiting| waiting.job);
         let queued = std::iter::from_fn(|| self.queue.try_recv().ok());
