@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use queue::{Admin, AmqpUrl, Broker, QueueError, Topology};
+use queue::{Admin, AmqpUrl, Broker, Consumer, ConsumerOptions, QueueError, Topology};
 
 use crate::running::{Running, beside_this_one, output, terminate};
 use crate::s3::S3Server;
@@ -200,6 +200,21 @@ impl Scene {
             let differing: Vec<_> = found.iter().filter(|(name, content)| expected[*name] != **content).collect();
             assert!(differing.is_empty(), "{batch}: {:?} differ from {calm}", differing.first());
         }
+    }
+
+    /// Takes the first `count` messages of the queue and rejects them, as those that came back too often.
+    ///
+    /// # Panics
+    /// When they do not come.
+    pub async fn reject(&self, count: usize) {
+        let broker = Broker::new(self.amqp_url.parse::<AmqpUrl>().expect("a URL"), "undertaker");
+        let options = ConsumerOptions { prefetch: 1, ..ConsumerOptions::default() };
+        let mut consumer = Consumer::start(&broker, &Topology::new(&self.queue).expect("a name"), options);
+        for _ in 0..count {
+            let delivery = tokio::time::timeout(LIMIT, consumer.next()).await.expect("in time").expect("a message");
+            delivery.reject().await;
+        }
+        consumer.stop(Duration::from_secs(5)).await;
     }
 
     /// What waits on the queue; nothing if there is none. Absent if the broker does not answer in time.

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use batch::{ErrorCode, Manifest, Part};
-use queue::{AmqpUrl, Broker, Consumer, ConsumerOptions, Topology};
 use tests::rabbitmq;
 
 use tests::running::ended;
-use tests::scene::{LIMIT, Scene, png, text};
+use tests::scene::{Scene, png, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn producers_with_different_listings_make_one_batch() {
@@ -131,15 +130,7 @@ async fn dead_letters_are_published_again_for_isolated_work() {
     let scene = Scene::start(node.url()).await;
     scene.put_images(24);
     scene.enqueue("dead").await;
-    let broker = Broker::new(node.url().parse::<AmqpUrl>().unwrap(), "undertaker");
-    let topology = Topology::new(&scene.queue).unwrap();
-    let options = ConsumerOptions { prefetch: 1, ..ConsumerOptions::default() };
-    let mut consumer = Consumer::start(&broker, &topology, options);
-    for _ in 0..2 {
-        let delivery = tokio::time::timeout(LIMIT, consumer.next()).await.unwrap().unwrap();
-        delivery.reject().await;
-    }
-    consumer.stop(Duration::from_secs(5)).await;
+    scene.reject(2).await;
     let waiting = async || {
         let status = scene.produce(&["status", "dead", "--format", "json"]).await;
         let status: serde_json::Value = serde_json::from_str(&status).unwrap();

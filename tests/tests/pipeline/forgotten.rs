@@ -1,12 +1,9 @@
 //! The queue forgets: purged, deleted, its dead letters lost. Idle workers finish from the manifest; `reconcile` has it
 //! finished at once.
 
-use std::time::Duration;
-
-use queue::{AmqpUrl, Broker, Consumer, ConsumerOptions, Topology};
 use tests::rabbitmq::{self, Node};
 use tests::running::ended;
-use tests::scene::{HASTY, LIMIT, PATIENT, Scene};
+use tests::scene::{HASTY, PATIENT, Scene};
 
 #[derive(Clone, Copy, Debug)]
 enum Loss {
@@ -24,14 +21,7 @@ async fn lose(node: &Node, scene: &Scene, loss: Loss) {
         Loss::Deleted => node.delete_queue(&scene.queue).await.unwrap(),
         Loss::Unbound => {
             node.unbind(&format!("{}.dead", scene.queue)).await.unwrap();
-            let broker = Broker::new(node.url().parse::<AmqpUrl>().unwrap(), "tests");
-            let topology = Topology::new(&scene.queue).unwrap();
-            let mut consumer = Consumer::start(&broker, &topology, ConsumerOptions::default());
-            for _ in 0..2 {
-                let delivery = tokio::time::timeout(LIMIT, consumer.next()).await.unwrap().unwrap();
-                delivery.reject().await;
-            }
-            consumer.stop(Duration::from_secs(5)).await;
+            scene.reject(2).await;
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use queue::{Admin, AmqpUrl, Broker, Consumer, ConsumerOptions, Topology};
+use queue::{Admin, AmqpUrl, Broker, Topology};
 use tests::http::Nobody;
 use tests::rabbitmq;
 
 use super::worker::{Worker, until};
-use tests::scene::{LIMIT, Scene, png};
+use tests::scene::{PATIENT, Scene, png};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_worker_gives_a_share_to_a_batch_that_gets_nothing() {
@@ -82,7 +82,7 @@ async fn a_worker_that_starts_does_not_let_dead_letters_wait() {
     let scene = Scene::start(node.url()).await;
     scene.put_images(24);
     // Nobody lives for the patience of this batch, as where workers are killed again and again.
-    scene.enqueue_with("dead", &["--task-size", "8", "--task-timeout", "3600"]).await;
+    scene.enqueue_with("dead", &PATIENT).await;
     let mut admin = with_three_dead_letters(&scene, &node.url()).await;
     let mut worker = Worker::start(&scene, &node.url(), &["--until-complete", "--batch", "dead"], &[]);
     assert_eq!(worker.ended().await, Some(0));
@@ -93,16 +93,8 @@ async fn a_worker_that_starts_does_not_let_dead_letters_wait() {
 
 /// Rejects the first three tasks of the queue of `scene`; returns when they are dead letters.
 async fn with_three_dead_letters(scene: &Scene, url: &str) -> Admin {
-    let broker = Broker::new(url.parse::<AmqpUrl>().unwrap(), "undertaker");
-    let topology = topology(scene);
-    let options = ConsumerOptions { prefetch: 1, ..ConsumerOptions::default() };
-    let mut consumer = Consumer::start(&broker, &topology, options);
-    for _ in 0..3 {
-        let delivery = tokio::time::timeout(LIMIT, consumer.next()).await.unwrap().unwrap();
-        delivery.reject().await;
-    }
-    consumer.stop(Duration::from_secs(5)).await;
-    let mut admin = Admin::new(&broker, &topology);
+    scene.reject(3).await;
+    let mut admin = Admin::new(&Broker::new(url.parse::<AmqpUrl>().unwrap(), "tests"), &topology(scene));
     until("dead letters", async || admin.dead_depth().await.unwrap().ready == 3).await;
     admin
 }
