@@ -19,8 +19,8 @@ from network import MEAN, STD
 OFFICIAL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 OFFICIAL_MD5 = "c58f30108f718f92721af3b95e74349a"
 LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-SHIFT = 2  # pixels of random translation
-CUTOUT = 8  # side of the square that is blanked
+SHIFT = 4  # pixels of random translation
+CUTOUT = 12  # side of the square that is blanked
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,14 @@ class Augmented:
         order = rng.permutation(count)
         return [(i, draws[i]) for i in (order[k : k + size] for k in range(0, count - size + 1, size))]
 
-    def batch(self, epoch: int, indices: np.ndarray, draws: np.ndarray) -> tuple[Tensor, Tensor]:
-        """float32 [N,3,32,32] (channels last) and labels [N]. Each image is flipped in every second epoch."""
+    def batch(self, epoch: int, indices: np.ndarray, draws: np.ndarray, side: int) -> tuple[Tensor, Tensor]:
+        """float32 [N,3,side,side] (channels last) and labels [N]. Each image is flipped in every second epoch."""
         out = torch.empty((len(indices), 3, 32, 32), memory_format=torch.channels_last)
         for k, (i, (dy, dx, cy, cx)) in enumerate(zip(indices, draws, strict=True)):
             image = self.padded[i, :, dy : dy + 32, dx : dx + 32]
             out[k] = image.flip(2) if self.flipped[i] ^ bool(epoch % 2) else image
             half = CUTOUT // 2
             out[k, :, max(cy - half, 0) : cy + half, max(cx - half, 0) : cx + half] = 0
+        if side != 32:
+            out = torch.nn.functional.interpolate(out, (side, side), mode="bilinear", antialias=True)
         return out, self.labels[indices]

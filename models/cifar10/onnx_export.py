@@ -14,6 +14,7 @@ from data import LABELS
 from network import MEAN, STD, WIDTHS, Network
 
 OPSET = 17
+SIDE = 32  # pixels of an image
 PACKAGE_SCRIPT = Path(__file__).resolve().parent.parent / "package.py"
 GOLDEN = Path(__file__).resolve().parent / "golden"  # drawn pictures with a clear class, of the input's size
 
@@ -34,50 +35,74 @@ def write_package(net: Network, out: Path) -> None:
 
 
 def to_onnx(net: Network) -> onnx.ModelProto:
-    """The graph `input` float32 [N,3,32,32] -> `logits` float32 [N,10] of the calibrated `net`."""
+    """The graph `input` float32 [N,3,32,32] -> `logits` float32 [N,10] of the calibrated `net`.
+
+    The logits are the mean of those of the image and of its mirror image, which is right more often than either.
+    """
     graph = Graph()
-    x = graph.relu(graph.conv("input", "whiten", *arrays(net.whiten), pad=0))
-    for number, group in enumerate(net.groups, start=1):
-        # Its affine map grows with its input, so normalisation and ReLU can go before the pooling.
-        x = graph.relu(graph.conv(x, f"group{number}.first", *folded(group.first, group.first_norm)))
-        x = graph.node("MaxPool", [x], f"group{number}.pooled", kernel_shape=[2, 2], strides=[2, 2])
-        x = graph.relu(graph.conv(x, f"group{number}.second", *folded(group.second, group.second_norm)))
-    x = graph.node("MaxPool", [x], "pooled", kernel_shape=[3, 3], strides=[3, 3])
-    x = graph.node("Flatten", [x], "features", axis=1)
-    weight = net.head.weight.detach().double().numpy() / WIDTHS[-1]
+    reversal = graph.constant("reversal", np.arange(SIDE - 1, -1, -1))
+    mirrored = graph.node("Gather", ["input", reversal], "mirrored", axis=3)
+    views = [features(graph, net, *view) for view in (("input", ""), (mirrored, "mirrored."))]
+    x = graph.node("Add", views, "features")
+    # The head is linear: once for both.
+    weight = net.head.weight.detach().double().numpy() / WIDTHS[-1] / len(views)
     graph.node("Gemm", [x, graph.weight("head.weight", weight)], "logits", transB=1)
     body = helper.make_graph(
         graph.nodes,
         "cifar10",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, 32, 32])],
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, SIDE, SIDE])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(LABELS)])],
-        graph.initializers,
+        list(graph.initializers.values()),
     )
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
+def features(graph: "Graph", net: Network, x: str, view: str) -> str:
+    """What the head reads of image `x`, [N, last width]; the names of the nodes begin with `view`."""
+    x = graph.relu(graph.conv(x, "whiten", view, *arrays(net.whiten), pad=0))
+    for number, group in enumerate(net.groups, start=1):
+
+        def conv(x: str, name: str, number=number, group=group) -> str:
+            layer, norm = getattr(group, name), getattr(group, f"{name}_norm")
+            return graph.conv(x, f"group{number}.{name}", view, *folded(layer, norm))
+
+        # Its affine map grows with its input, so normalisation and ReLU can go before the pooling.
+        x = graph.relu(conv(x, "first"))
+        x = graph.node("MaxPool", [x], f"{view}group{number}.pooled", kernel_shape=[2, 2], strides=[2, 2])
+        y = conv(graph.relu(conv(x, "second")), "third")
+        x = graph.relu(graph.node("Add", [y, x], f"{view}group{number}.sum"))
+    x = graph.node("MaxPool", [x], f"{view}pooled", kernel_shape=[3, 3], strides=[3, 3])
+    return graph.node("Flatten", [x], f"{view}flat", axis=1)
+
+
 class Graph:
-    """Nodes and weights under construction. Values are passed on by name."""
+    """Nodes and weights under construction. Values are passed on by name; weights of one name are there once."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
-        self.initializers: list[onnx.TensorProto] = []
+        self.initializers: dict[str, onnx.TensorProto] = {}
 
     def node(self, kind: str, inputs: list[str], output: str, **attributes: object) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
+    def constant(self, name: str, values: np.ndarray) -> str:
+        self.initializers[name] = numpy_helper.from_array(values, name)
+        return name
+
     def weight(self, name: str, values: np.ndarray) -> str:
         """Half the size on disk; runtimes fold the cast when they load the graph."""
-        self.initializers.append(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
-        return self.node("Cast", [f"{name}.half"], name, to=TensorProto.FLOAT)
+        half = f"{name}.half"
+        if half not in self.initializers:
+            self.node("Cast", [self.constant(half, values.astype(np.float16))], name, to=TensorProto.FLOAT)
+        return name
 
-    def conv(self, x: str, name: str, weight: np.ndarray, bias: np.ndarray, pad: int = 1) -> str:
-        self.initializers.append(numpy_helper.from_array(bias.astype(np.float32), f"{name}.bias"))
-        inputs = [x, self.weight(f"{name}.weight", weight), f"{name}.bias"]
-        return self.node("Conv", inputs, name, kernel_shape=[3, 3], pads=[pad] * 4, strides=[1, 1])
+    def conv(self, x: str, name: str, view: str, weight: np.ndarray, bias: np.ndarray, pad: int = 1) -> str:
+        bias = self.constant(f"{name}.bias", bias.astype(np.float32))
+        inputs = [x, self.weight(f"{name}.weight", weight), bias]
+        return self.node("Conv", inputs, view + name, kernel_shape=[3, 3], pads=[pad] * 4, strides=[1, 1])
 
     def relu(self, x: str) -> str:
         return self.node("Relu", [x], f"{x}.relu")

@@ -30,6 +30,7 @@ BIAS_RATE, HEAD_RATE, MOMENTUM = 0.053, 0.67, 0.85
 DECAY = 2e-6 * STEP
 KNEE = (9 / 16, 0.55)  # share of the epochs, share of the rates
 CALIBRATION = 10_000  # images that set the statistics of the normalisations
+SMALL = (0.4, 24)  # share of the epochs, the first ones, that see smaller images; their side: half the work
 WHITEN_BIAS_EPOCHS = 3  # then the first layer is frozen entirely, which saves its gradient
 
 
@@ -104,13 +105,14 @@ class Trainer:
             self.net.whiten.bias.requires_grad_(False)
         filters = len(self.filters)
         trained = [p for p in self.filters + self.others if p.requires_grad]
+        side = SMALL[1] if self.done < SMALL[0] * self.epochs else 32
         batches = self.augmented.epoch(self.done, STEP)
         loss_sum = right_sum = 0.0
         for number, (indices, draws) in enumerate(batches):
 
             def micro(start: int, indices=indices, draws=draws) -> tuple[float, int, tuple[Tensor, ...]]:
                 part = slice(start, start + MICRO)
-                x, y = self.augmented.batch(self.done, indices[part], draws[part])
+                x, y = self.augmented.batch(self.done, indices[part], draws[part], side)
                 with torch.autocast("cpu", dtype=torch.bfloat16):
                     logits = self.net(x)
                 loss = F.cross_entropy(logits.float(), y, label_smoothing=SMOOTHING, reduction="sum")
@@ -169,7 +171,7 @@ def main() -> None:
     parser.add_argument("--test", type=Path, help="the same, for the final measurement")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model package")
     parser.add_argument("--work", type=Path, default=Path("work"), help="checkpoints and fetched data")
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--holdout", type=int, default=0, help="training images kept for choices, shown each epoch")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=1)
