@@ -156,6 +156,8 @@ impl Node {
             set("LANG", "C.UTF-8".into()),
             set("ERL_EPMD_PORT", epmd.to_string()),
             set("ERL_EPMD_ADDRESS", "127.0.0.1".into()),
+            // Not where the tests were started: a node that is killed while it starts would leave it in a checkout.
+            set("ERL_CRASH_DUMP", format!("{dir}/erl_crash.dump")),
             // The script becomes the node instead of waiting for it, so that signals reach the node.
             set("RUNNING_UNDER_SYSTEMD", "true".into()),
             set("RABBITMQ_NODENAME", self.name.clone()),

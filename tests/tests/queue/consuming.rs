@@ -99,7 +99,7 @@ async fn an_operator_who_closes_connections_is_survived() {
 async fn a_broker_that_restarts_crashes_and_freezes_is_survived() {
     let mut node = rabbitmq::exclusive().await;
     let mut scene = Scene::new(&node).await;
-    let broker = scene.broker.clone().with_heartbeat(1).with_connect_timeout(Duration::from_secs(3));
+    let broker = scene.broker.clone().with_heartbeat(1);
     let consumer = survives(&mut scene, broker.clone(), async || {
         node.stop().await.unwrap();
         node.resume().await.unwrap();

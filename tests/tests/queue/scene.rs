@@ -44,7 +44,7 @@ impl Scene {
     /// The same broker at another address, as behind a proxy.
     pub fn through(&self, address: SocketAddr) -> Broker {
         let url = self.broker.url().with_authority(&address.ip().to_string(), address.port());
-        Broker::new(url, "tests through a proxy").with_connect_timeout(Duration::from_secs(3))
+        Broker::new(url, "tests through a proxy")
     }
 
     pub fn publisher(&self) -> Publisher {

@@ -1,5 +1,7 @@
 //! What is declared, and what is said when it cannot be.
 
+use std::time::Duration;
+
 use queue::{Admin, AmqpUrl, Broker, QueueError, Topology};
 use serde_json::json;
 use tests::proxy::TcpProxy;
@@ -79,7 +81,8 @@ async fn a_broker_that_is_away_or_silent_is_unavailable_within_its_time() {
     let proxy = TcpProxy::start(node.address()).unwrap();
     let nobody: AmqpUrl = "amqp://127.0.0.1:1".parse().unwrap();
     proxy.stall(true);
-    for broker in [Broker::new(nobody, "tests"), scene.through(proxy.address())] {
+    let silent = scene.through(proxy.address()).with_connect_timeout(Duration::from_secs(3));
+    for broker in [Broker::new(nobody, "tests"), silent] {
         let error = soon(Admin::new(&broker, &scene.topology).declare()).await.unwrap_err();
         assert_eq!(error.exit_code(), 75, "{error}");
         assert!(error.to_string().contains("PIXELMILL_AMQP_URL"), "{error}");
