@@ -185,6 +185,11 @@ impl TaskWorker {
     async fn outcome(&self, image: &ImageRef, isolated: bool, begun: &Notify) -> Result<Outcome, TaskError> {
         let _permit = self.under_way.acquire().await;
         begun.notify_one();
+        // In a box of its own: thousands of images may wait for their turn, and each would hold the room that its turn takes.
+        Box::pin(self.turn(image, isolated)).await
+    }
+
+    async fn turn(&self, image: &ImageRef, isolated: bool) -> Result<Outcome, TaskError> {
         let _counted = metrics().images_in_flight.raised();
         let span = tracing::info_span!("image", image = image.uri);
         let work = async {

@@ -133,20 +133,16 @@ impl Found {
     }
 
     fn patch(&self, model: &TypedModel, isa: Isa) -> Option<TypedModelPatch> {
-        let floats = |tensor: &Tensor| Some(tensor.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.to_vec());
-        let (weights, bias) = (
-            floats(&self.matrix)?,
-            match &self.bias {
-                Some(bias) => Some(floats(bias)?),
-                None => None,
-            },
-        );
+        let bias = match &self.bias {
+            Some(bias) => Some(floats(bias)?),
+            None => None,
+        };
         let spec = ProductSpec {
             inputs: self.inputs,
             outputs: self.outputs,
-            weights: &weights,
+            weights: floats(&self.matrix)?,
             transposed: self.transposed,
-            bias: bias.as_deref(),
+            bias,
             activation: self.activation,
         };
         let product = Arc::new(Product::new(isa, &spec).ok()?);
@@ -159,6 +155,10 @@ impl Found {
         patch.shunt_outside(model, self.last.into(), made[0]).ok()?;
         Some(patch)
     }
+}
+
+fn floats(tensor: &Tensor) -> Option<&[f32]> {
+    tensor.try_as_plain_ram().ok()?.as_slice::<f32>().ok()
 }
 
 fn konst(model: &TypedModel, outlet: OutletId) -> Option<Arc<Tensor>> {

@@ -3,6 +3,7 @@
 //! Everything a user can get wrong is found here, on the protobuf, where names are still theirs.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::path::Path;
 
 use models::{Layout, ModelSpec, OnnxSource};
@@ -31,7 +32,11 @@ impl Graph {
     pub(crate) fn read(onnx: &Onnx, source: OnnxSource<'_>, spec: &ModelSpec) -> Result<Self, Problem> {
         let (mut proto, dir) = match source {
             OnnxSource::File(path) => {
-                let proto = onnx.proto_model_for_path(path).map_err(|error| Problem::NotOnnx(format!("{error:#}")))?;
+                // Not mapped: the pages of a mapped file count as memory of this process, and a file that somebody shortens
+                // meanwhile would end it.
+                let proto =
+                    File::open(path).map_err(Into::into).and_then(|mut file| onnx.proto_model_for_read(&mut file));
+                let proto = proto.map_err(|error| Problem::NotOnnx(format!("{error:#}")))?;
                 (proto, Some(path.parent().unwrap_or(Path::new(""))))
             }
             OnnxSource::Bytes(mut bytes) => {

@@ -68,33 +68,40 @@ impl Panels {
     ) -> Self {
         let kernels = isa.kernels();
         let blocks = rows.outputs.div_ceil(BLOCK);
+        let outputs = |first: usize, blocks: usize| first * BLOCK..rows.outputs.min((first + blocks) * BLOCK);
         let mut bias = Buffer::zeroed(blocks * BLOCK);
         if let Some(values) = rows.bias {
             bias[..rows.outputs].copy_from_slice(values);
         }
-        let mut panels = Vec::new();
-        let mut weights = Vec::new();
         let widest = rows.widest.min(kernels.widest());
         // A last block of at most 8 channels is a panel of its own, of half the width.
         let half = (1..=BLOCK / 2).contains(&(rows.outputs % BLOCK));
         let whole = blocks - usize::from(half);
         let whole_panels = (0..whole).step_by(widest).map(|first| (first, widest.min(whole - first), BLOCK));
+        let mut columns = Vec::new();
+        let mut panels = Vec::new();
+        let mut len = 0;
         for (first_block, blocks, block_len) in whole_panels.chain(half.then_some((whole, 1, BLOCK / 2))) {
-            let start = first_block * BLOCK;
-            let outputs = start..rows.outputs.min(start + blocks * BLOCK);
-            let from = weights.len();
-            let mut segments = Vec::new();
-            for read in reads(outputs.clone()) {
-                for column in &read.columns {
-                    weights.extend(outputs.clone().map(|output| weight(output, *column)));
-                    weights.resize(weights.len() + blocks * block_len - outputs.len(), 0.0);
-                }
-                segments.push(Segment { offset: read.offset, count: read.columns.len() });
-            }
-            let tiles = kernels.tiles(blocks * block_len, rows.input_step);
-            panels.push(Panel { first_block, blocks, segments, weights: from..weights.len(), tiles });
+            let reads = reads(outputs(first_block, blocks));
+            let segments =
+                reads.iter().map(|read| Segment { offset: read.offset, count: read.columns.len() }).collect();
+            columns.push(reads.into_iter().flat_map(|read| read.columns).collect::<Vec<_>>());
+            let width = blocks * block_len;
+            let from = len;
+            len += width * columns[panels.len()].len();
+            let tiles = kernels.tiles(width, rows.input_step);
+            panels.push(Panel { first_block, blocks, segments, weights: from..len, tiles });
         }
-        let weights = Buffer::copied(&weights);
+        // In one piece, of the right size from the start: while a model is loaded, this is what takes the most memory.
+        let mut weights = Buffer::zeroed(len);
+        for (panel, columns) in panels.iter().zip(&columns) {
+            let width = panel.weights.len() / columns.len().max(1);
+            for (packed, column) in weights[panel.weights.clone()].chunks_exact_mut(width.max(1)).zip(columns) {
+                for (packed, output) in packed.iter_mut().zip(outputs(panel.first_block, panel.blocks)) {
+                    *packed = weight(output, *column);
+                }
+            }
+        }
         Self { kernels, panels, weights, bias, activation: rows.activation, input_step: rows.input_step }
     }
 

@@ -63,8 +63,8 @@ impl Winograd {
         let (columns, rows) = (width.div_ceil(TILE), height.div_ceil(TILE));
         let per_row = POSITIONS * columns * (input.blocks() + output.blocks()) * BLOCK;
         let strip = (STRIP / per_row).clamp(1, rows);
-        let filters: Vec<[f64; POSITIONS]> =
-            spec.weights.chunks_exact(9).map(|g| filter(std::array::from_fn(|tap| f64::from(g[tap])))).collect();
+        let filter = |g: &[f32]| filter(std::array::from_fn(|tap| f64::from(g[tap]))).map(|value| value as f32);
+        let filters: Vec<[f32; POSITIONS]> = spec.weights.chunks_exact(9).map(filter).collect();
         let plane = strip * columns * BLOCK;
         let map = Rows { outputs, bias: None, activation: Activation::None, input_step: BLOCK, widest: usize::MAX };
         let reads = |_| {
@@ -74,7 +74,7 @@ impl Winograd {
         };
         let weight = |position: usize| {
             let filters = &filters;
-            move |output: usize, channel: usize| filters[output * input.channels + channel][position] as f32
+            move |output: usize, channel: usize| filters[output * input.channels + channel][position]
         };
         let positions = (0..POSITIONS).map(|position| Panels::pack(isa, &map, reads, weight(position))).collect();
         let mut bias = Buffer::zeroed(output.blocks() * BLOCK);

@@ -1,10 +1,9 @@
 //! Merges layers that one kernel computes in one pass.
 
-use std::sync::Arc;
-
 use kernels::{Activation, Window};
 
 use super::layer::{Affine, Convolution, Id, Kind, Layer, Swept, Then, uses, without_dead};
+use super::weights::Weights;
 
 /// Fewer channels than this are read from the planar image; more fill a block.
 const PLANAR: usize = 16;
@@ -102,13 +101,9 @@ fn fold(layer: &mut Layer, affine: &Affine) -> bool {
     if layer.inputs.len() > 1 || convolution.activation != Activation::None {
         return false;
     }
-    let columns = convolution.weights.len() / convolution.outputs;
-    let scaled = (0..convolution.outputs).any(|channel| affine.of(channel).0 != 1.0);
-    if scaled {
-        let weights = Arc::make_mut(&mut convolution.weights);
-        for (channel, weights) in weights.chunks_exact_mut(columns.max(1)).enumerate() {
-            weights.iter_mut().for_each(|weight| *weight *= affine.of(channel).0);
-        }
+    let scales: Vec<f32> = (0..convolution.outputs).map(|channel| affine.of(channel).0).collect();
+    if scales.iter().any(|scale| *scale != 1.0) {
+        convolution.weights.scale(scales);
     }
     for (channel, bias) in convolution.bias.iter_mut().enumerate() {
         let (scale, shift) = affine.of(channel);
@@ -124,7 +119,7 @@ fn alone(affine: &Affine, channels: usize) -> Convolution {
         outputs: channels,
         groups: channels,
         window: Window::pointwise(),
-        weights: Arc::new(scale),
+        weights: Weights::single(&scale),
         bias,
         activation: Activation::None,
     }

@@ -1,9 +1,9 @@
 //! What the kernels compute, between tract's graph and the kernels: layers in order, each making one image.
 
-use std::sync::Arc;
-
 use kernels::{Activation, Shape, Window};
 use tract_onnx::prelude::OutletId;
+
+use super::weights::Weights;
 
 /// A value: the index of the layer that makes it.
 pub(crate) type Id = usize;
@@ -49,8 +49,7 @@ pub(crate) struct Convolution {
     pub outputs: usize,
     pub groups: usize,
     pub window: Window,
-    /// As ONNX has them; shared with the graph until something is folded into them.
-    pub weights: Arc<Vec<f32>>,
+    pub weights: Weights,
     /// One for each output.
     pub bias: Vec<f32>,
     pub activation: Activation,

@@ -128,7 +128,8 @@ impl Maker<'_> {
                     Then::Depthwise(convolution) => depthwise(isa, *middle, convolution)?,
                     Then::MaxPool(window) => Channelwise::max_pool(isa, *middle, *window)?,
                 };
-                let op = Sweep::after(isa, &self.spec(layer.inputs[0], first), then)?;
+                let weights = first.weights.values();
+                let op = Sweep::after(isa, &self.spec(layer.inputs[0], first, &weights), then)?;
                 Work::Sweep { op: Box::new(op), from: self.from(layer.inputs[0]) }
             }
             Kind::MaxPool(window) => sweep(Channelwise::max_pool(isa, input(0), *window)?),
@@ -178,7 +179,9 @@ impl Maker<'_> {
         if let Some((_, op)) = packed.iter().find(equal) {
             return Ok(op.clone());
         }
-        let op = Arc::new(Convolution::new(self.isa, &self.spec(self.layers[id].inputs[0], convolution))?);
+        let weights = convolution.weights.values();
+        let spec = self.spec(self.layers[id].inputs[0], convolution, &weights);
+        let op = Arc::new(Convolution::new(self.isa, &spec)?);
         packed.push((id, op.clone()));
         Ok(op)
     }
@@ -190,14 +193,14 @@ impl Maker<'_> {
         }
     }
 
-    fn spec<'a>(&self, input: Id, convolution: &'a layer::Convolution) -> ConvolutionSpec<'a> {
+    fn spec<'a>(&self, input: Id, convolution: &'a layer::Convolution, weights: &'a [f32]) -> ConvolutionSpec<'a> {
         ConvolutionSpec {
             input: self.layers[input].shape,
             source: if self.planar[input] { Source::Planar } else { Source::Blocked },
             outputs: convolution.outputs,
             groups: convolution.groups,
             window: convolution.window,
-            weights: &convolution.weights,
+            weights,
             bias: Some(&convolution.bias),
             activation: convolution.activation,
         }
@@ -206,6 +209,7 @@ impl Maker<'_> {
 
 fn depthwise(isa: Isa, input: Shape, convolution: &layer::Convolution) -> Result<Channelwise, Unsupported> {
     let layer::Convolution { window, weights, bias, activation, .. } = convolution;
+    let weights = &weights.values();
     let spec = DepthwiseSpec { input, window: *window, weights, bias: Some(bias.as_slice()), activation: *activation };
     Channelwise::depthwise(isa, &spec)
 }

@@ -18,6 +18,7 @@ mod read;
 mod runs;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 use kernels::Isa;
 use tract_onnx::prelude::*;

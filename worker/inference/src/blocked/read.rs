@@ -1,7 +1,6 @@
 //! Reads tract's operators as layers: values, convolutions, pools, matrix products. Anything unknown reads as `None`.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use kernels::{Activation, Shape, Window};
 use tract_onnx::prelude::*;
@@ -17,6 +16,7 @@ use tract_onnx::tract_core::ops::nn::{DataFormat, Reduce, Reducer};
 
 use super::constant::{Broadcast, floats, is_channel_axis, tensor};
 use super::layer::{Affine, Convolution, Id, Kind, Layer};
+use super::weights::Weights;
 
 /// The layers of a run, and which of tract's values they make.
 ///
@@ -116,7 +116,7 @@ impl Reader {
         let image = self.image(model, node)?;
         let (window, output) = window(&op.pool_spec, self.shape(image))?;
         let outputs = op.output_channels();
-        let weights = Arc::new(floats(model, node.inputs[1])?);
+        let weights = Weights::new(tensor(model, node.inputs[1])?, outputs, false)?;
         let bias = match floats(model, *node.inputs.get(2)?)? {
             values if values.len() == outputs => values,
             values if values.len() == 1 => vec![values[0]; outputs],
@@ -138,7 +138,7 @@ impl Reader {
         if op.q_params.is_some() || op.operating_dt != f32::datum_type() {
             return None;
         }
-        tensor(model, *matrix)?;
+        let constant = tensor(model, *matrix)?;
         let image = self.value(model, *vector)?;
         let shape = self.shape(image);
         let lengths = dims(model, *vector)?;
@@ -157,17 +157,9 @@ impl Reader {
         if inputs != shape.planar_len() {
             return None;
         }
-        let values = floats(model, *matrix)?;
-        let weights = if summed == 1 {
-            values
-        } else {
-            (0..outputs)
-                .flat_map(|output| (0..inputs).map(move |input| (output, input)))
-                .map(|(output, input)| values[input * outputs + output])
-                .collect()
-        };
+        let weights = Weights::new(constant, outputs, summed == 0)?;
         let window = Window { kernel: [shape.height, shape.width], ..Window::pointwise() };
-        let (weights, bias, activation) = (Arc::new(weights), vec![0.0; outputs], Activation::None);
+        let (bias, activation) = (vec![0.0; outputs], Activation::None);
         let kind = Kind::Convolution(Convolution { outputs, groups: 1, window, weights, bias, activation });
         Some(self.push(kind, vec![image], Shape::new(outputs, 1, 1)))
     }

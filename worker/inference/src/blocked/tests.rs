@@ -8,6 +8,7 @@ use super::lower::{Work, lower};
 use super::network::Network;
 use super::op::Blocked;
 use super::rewrite;
+use super::weights::Weights;
 
 const NETWORKS: u64 = 400;
 
@@ -57,7 +58,7 @@ fn equal_convolutions_are_packed_once() {
             outputs: 16,
             groups: 1,
             window: Window { padding: [1; 4], ..Window::square(3, 1, 0) },
-            weights: Arc::new(vec![weight; 16 * 16 * 9]),
+            weights: Weights::new(Arc::new(tensor1(&[weight; 16 * 16 * 9])), 16, false).unwrap(),
             bias: vec![0.5; 16],
             activation: Activation::None,
         })
