@@ -1,21 +1,20 @@
 //! Buffers of the images before, kept by each thread: fresh memory costs a page fault every 4 KiB.
 
-use std::cell::RefCell;
+use crate::sample::Sample;
 
-/// Most buffers a thread keeps.
+/// Most buffers of one type that a thread keeps.
 const MOST: usize = 5;
 
 /// Largest buffer that is kept, in bytes: what a reduced photo needs.
 const LARGEST: usize = 4 << 20;
 
-thread_local! {
-    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
-}
+/// What a thread keeps.
+pub(crate) type Spare<S> = Vec<Vec<S>>;
 
-/// A buffer of `length` bytes that hold anything.
-pub(crate) fn take(length: usize) -> Vec<u8> {
+/// A buffer of `length` samples that hold anything.
+pub(crate) fn take<S: Sample>(length: usize) -> Vec<S> {
     let mut buffer = spare(length);
-    buffer.resize(length, 0);
+    buffer.resize(length, S::default());
     buffer
 }
 
@@ -27,9 +26,9 @@ pub(crate) fn empty(capacity: usize) -> Vec<u8> {
     buffer
 }
 
-/// A kept buffer with room for `capacity` bytes, or a new one without room.
-fn spare(capacity: usize) -> Vec<u8> {
-    let spare = SPARE.try_with(|spare| {
+/// A kept buffer with room for `capacity` samples, or a new one without room.
+fn spare<S: Sample>(capacity: usize) -> Vec<S> {
+    let spare = S::spare().try_with(|spare| {
         let mut spare = spare.borrow_mut();
         let fits = spare.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= capacity);
         let best = fits.min_by_key(|(_, buffer)| buffer.capacity()).map(|(number, _)| number);
@@ -39,12 +38,12 @@ fn spare(capacity: usize) -> Vec<u8> {
 }
 
 /// Keeps a buffer for later, unless there are enough.
-pub(crate) fn give(buffer: Vec<u8>) {
-    if buffer.capacity() == 0 || buffer.capacity() > LARGEST {
+pub(crate) fn give<S: Sample>(buffer: Vec<S>) {
+    if buffer.capacity() == 0 || buffer.capacity() * size_of::<S>() > LARGEST {
         return;
     }
     // A thread that ends keeps nothing.
-    let _ = SPARE.try_with(|spare| {
+    let _ = S::spare().try_with(|spare| {
         let mut spare = spare.borrow_mut();
         if spare.len() == MOST {
             spare.remove(0);
@@ -59,17 +58,19 @@ mod tests {
 
     #[test]
     fn a_buffer_comes_back() {
-        let buffer = vec![7; 1000];
+        let buffer = vec![7u8; 1000];
         let place = buffer.as_ptr();
-        give(vec![1; 5000]);
+        give(vec![1u8; 5000]);
         give(buffer);
-        give(Vec::with_capacity(LARGEST + 1));
+        give(Vec::<u8>::with_capacity(LARGEST + 1));
+        give(Vec::<u16>::with_capacity(LARGEST / 2 + 1));
         let again = take(900);
         assert_eq!((again.as_ptr(), again.len()), (place, 900));
-        assert_eq!(take(6000).len(), 6000);
+        assert_eq!(take::<u8>(6000).len(), 6000);
+        u16::spare().with(|spare| assert!(spare.borrow().is_empty()));
         for _ in 0..2 * MOST {
-            give(vec![0; 10]);
+            give(vec![0u8; 10]);
         }
-        SPARE.with(|spare| assert_eq!(spare.borrow().len(), MOST));
+        u8::spare().with(|spare| assert_eq!(spare.borrow().len(), MOST));
     }
 }

@@ -1,11 +1,13 @@
 //! The pixels of one image, the right way up.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::geometry::Part;
+use crate::sample::{Fine, Sample, Samples};
 use crate::{Format, buffers, orientation::Orientation};
 
-/// The pixels of one image, the right way up, in RGB8; perhaps at a reduced scale, and only those that the input counts which
+/// The pixels of one image, the right way up, in RGB; perhaps at a reduced scale, and only those that the input counts which
 /// the image was decoded for.
 #[derive(Clone, Debug)]
 pub struct Decoded {
@@ -17,7 +19,7 @@ pub struct Decoded {
     pub truncated: bool,
     /// What the file was.
     pub format: Format,
-    pixels: Vec<u8>,
+    pixels: Samples,
     pixel_width: u32,
     pixel_height: u32,
     means: (Means, Means),
@@ -52,8 +54,8 @@ pub(crate) struct Raster {
     pub reduction: u32,
     /// Which of those are there.
     pub part: Part,
-    /// RGB8, row by row from the top.
-    pub pixels: Vec<u8>,
+    /// RGB, row by row from the top.
+    pub pixels: Samples,
     /// Whether the file ended before the image did.
     pub truncated: bool,
     /// How it is to be shown.
@@ -64,14 +66,17 @@ impl Raster {
     /// The whole of an image at full size.
     pub fn whole((width, height): (u32, u32), pixels: Vec<u8>, truncated: bool, orientation: Orientation) -> Self {
         let part = Part { columns: 0..width as usize, rows: 0..height as usize };
-        Self { width, height, reduction: 1, part, pixels, truncated, orientation }
+        Self { width, height, reduction: 1, part, pixels: Samples::Bytes(pixels), truncated, orientation }
     }
 
     /// Turns the pixels the right way up.
     pub fn into_decoded(self, format: Format) -> Decoded {
         let Self { width, height, reduction, part, pixels, truncated, orientation } = self;
         let (columns, rows) = (part.columns.len(), part.rows.len());
-        let pixels = orientation.apply(pixels, columns, rows);
+        let pixels = match pixels {
+            Samples::Bytes(pixels) => Samples::Bytes(orientation.apply(pixels, columns, rows)),
+            Samples::Fine(pixels) => Samples::Fine(orientation.apply(pixels, columns, rows)),
+        };
         let means = |flip: bool, full: u32, there: Range<usize>| {
             let (of, last) = (reduction as usize, full.div_ceil(reduction) as usize);
             let (before, skipped) = if flip { (last * of - full as usize, last - there.end) } else { (0, there.start) };
@@ -87,7 +92,15 @@ impl Raster {
 
 impl Decoded {
     /// RGB8, row by row from the top: `pixel_size` pixels.
-    pub fn pixels(&self) -> &[u8] {
+    pub fn pixels(&self) -> Cow<'_, [u8]> {
+        match &self.pixels {
+            Samples::Bytes(pixels) => pixels.into(),
+            Samples::Fine(pixels) => pixels.iter().map(|&sample| rounded(sample)).collect(),
+        }
+    }
+
+    /// The same, as precise as they are.
+    pub(crate) fn samples(&self) -> &Samples {
         &self.pixels
     }
 
@@ -102,9 +115,17 @@ impl Decoded {
     }
 }
 
+/// The nearest byte.
+fn rounded(sample: Fine) -> u8 {
+    u8::clamped((sample.steps() + (1 << (Fine::FRACTION - 1))) >> Fine::FRACTION)
+}
+
 impl Drop for Decoded {
     fn drop(&mut self) {
-        buffers::give(std::mem::take(&mut self.pixels));
+        match &mut self.pixels {
+            Samples::Bytes(pixels) => buffers::give(std::mem::take(pixels)),
+            Samples::Fine(pixels) => buffers::give(std::mem::take(pixels)),
+        }
     }
 }
 
@@ -119,7 +140,7 @@ mod tests {
             height: 5,
             reduction: 4,
             part: Part { columns, rows: 0..2 },
-            pixels: vec![0; 3 * 2 * 3],
+            pixels: Samples::Fine(vec![0; 3 * 2 * 3]),
             truncated: false,
             orientation: Orientation::from_exif(orientation),
         };
@@ -131,9 +152,9 @@ mod tests {
         assert_eq!((turned.width, turned.height, turned.pixel_size()), (5, 9, (2, 3)));
         assert_eq!(turned.means(), (Means { before: 3, ..whole }, whole));
         // The last of three columns is the first once the image is turned round.
-        let part = Raster { pixels: vec![0; 2 * 2 * 3], ..raster(1..3, 1) }.into_decoded(Format::Jpeg);
+        let part = Raster { pixels: Samples::Fine(vec![0; 2 * 2 * 3]), ..raster(1..3, 1) }.into_decoded(Format::Jpeg);
         assert_eq!(part.means(), (Means { skipped: 1, ..whole }, whole));
-        let round = Raster { pixels: vec![0; 2 * 2 * 3], ..raster(1..3, 3) }.into_decoded(Format::Jpeg);
+        let round = Raster { pixels: Samples::Fine(vec![0; 2 * 2 * 3]), ..raster(1..3, 3) }.into_decoded(Format::Jpeg);
         assert_eq!((round.pixel_size(), round.means().0), ((2, 2), Means { before: 3, ..whole }));
     }
 }

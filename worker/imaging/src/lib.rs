@@ -15,6 +15,7 @@ mod orientation;
 mod png;
 mod preprocess;
 mod resize;
+mod sample;
 mod samples;
 mod taps;
 mod thumbnail;

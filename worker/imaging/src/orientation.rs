@@ -1,8 +1,8 @@
-//! The eight orientations of EXIF, and turning RGB8 pixels into the one that people see.
+//! The eight orientations of EXIF, and turning pixels into the one that people see.
 
 use std::ops::Range;
 
-use crate::{buffers, geometry::Part};
+use crate::{buffers, geometry::Part, sample::Sample};
 
 /// How stored pixels become displayed pixels: the displayed pixel `(x, y)` is the stored pixel `(u, v)`, where
 /// `(u, v)` is `(y, x)` if the axes are swapped and `(x, y)` otherwise, counted from the far end where flipped.
@@ -46,8 +46,8 @@ impl Orientation {
         Part { columns: turned(self.flip_u, columns, width), rows: turned(self.flip_v, rows, height) }
     }
 
-    /// Turns stored RGB8 pixels (`height` rows of `width`) into displayed ones.
-    pub fn apply(self, pixels: Vec<u8>, width: usize, height: usize) -> Vec<u8> {
+    /// Turns stored RGB pixels (`height` rows of `width`) into displayed ones.
+    pub fn apply<S: Sample>(self, pixels: Vec<S>, width: usize, height: usize) -> Vec<S> {
         debug_assert_eq!(pixels.len(), width * height * 3);
         if self == Self::default() {
             return pixels;
@@ -57,7 +57,7 @@ impl Orientation {
         shown
     }
 
-    fn turned(self, pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
+    fn turned<S: Sample>(self, pixels: &[S], width: usize, height: usize) -> Vec<S> {
         let (stored, _) = pixels.as_chunks::<3>();
         let mut shown = buffers::take(pixels.len());
         let (out, _) = shown.as_chunks_mut::<3>();

@@ -1,5 +1,6 @@
-//! Resampling RGB8 pixels as Pillow 13 does, to the last bit: in two passes, 8 bits in between; a filter is stretched
+//! Resampling RGB pixels as Pillow 13 does, to the last bit: in two passes, 8 bits in between; a filter is stretched
 //! when it shrinks, which antialiases. Which pass comes first changes the rounding, so it is Pillow's choice too.
+//! The pixels of reduced images keep their fractions in between.
 //!
 //! The loops are written once and compiled twice on x86-64, for AVX2 and without it. They are integer arithmetic, so
 //! the result is the same everywhere.
@@ -8,20 +9,17 @@ use models::Filter;
 
 use crate::decoded::{Decoded, Means};
 use crate::geometry::Plan;
+use crate::sample::{Fine, Sample, Samples};
 use crate::taps::{Axis, FRACTION, Taps};
 
-/// Bytes after a row that are read, but do not count: pixels are read eight bytes at a time.
+/// Samples after a row that are read, but do not count: pixels are read eight samples at a time.
 const BEYOND: usize = 5;
 
 /// A resampler; its buffers serve one image after the other.
 #[derive(Default)]
 pub(crate) struct Resizer {
-    across: Taps,
-    down: Taps,
-    /// Source rows, resized across.
-    rows: Vec<u8>,
-    /// One row and bytes after it: the last source row, or a row resized down.
-    line: Vec<u8>,
+    bytes: Passes<u8>,
+    fine: Passes<Fine>,
 }
 
 impl Resizer {
@@ -37,30 +35,55 @@ impl Resizer {
         let (means, row) = (image.means(), image.pixel_size().0 as usize * 3);
         let across = axis(image.width, means.0, plan.scaled.0, plan.crop.0, plan.size.0);
         let down = axis(image.height, means.1, plan.scaled.1, plan.crop.1, plan.size.1);
-        if filter == Filter::Nearest {
-            return nearest(image.pixels(), row, across, down, out);
+        let down_first = down_first((across.means(), down.means()), plan.scaled);
+        match image.samples() {
+            Samples::Bytes(pixels) if filter == Filter::Nearest => nearest(pixels, row, across, down, out),
+            Samples::Bytes(pixels) => self.bytes.set(filter, across, down).resize(pixels, row, down_first, out),
+            Samples::Fine(pixels) => self.fine.set(filter, across, down).resize(pixels, row, down_first, out),
         }
-        self.across.set(filter, across);
-        self.down.set(filter, down);
-        if down_first((across.means(), down.means()), plan.scaled) {
-            self.down_then_across(image.pixels(), row, out);
+    }
+}
+
+/// Both passes over samples of one type.
+#[derive(Default)]
+struct Passes<S> {
+    across: Taps,
+    down: Taps,
+    /// Source rows, resized across.
+    rows: Vec<S>,
+    /// One row and samples after it: the last source row, or a row resized down.
+    line: Vec<S>,
+}
+
+impl<S: Sample> Passes<S> {
+    /// Computes the weights.
+    fn set(&mut self, filter: Filter, across: Axis, down: Axis) -> &mut Self {
+        self.across.set(filter, across, weight_bits::<S>());
+        self.down.set(filter, down, weight_bits::<S>());
+        self
+    }
+
+    /// Resizes rows of `row` samples, or those of their pixels that have weights.
+    fn resize(&mut self, pixels: &[S], row: usize, down_first: bool, out: &mut [u8]) {
+        if down_first {
+            self.down_then_across(pixels, row, out);
         } else {
-            self.across_then_down(image.pixels(), row, out);
+            self.across_then_down(pixels, row, out);
         }
     }
 
-    /// Resizes the rows of `row` bytes that count, then their columns.
-    fn across_then_down(&mut self, pixels: &[u8], row: usize, out: &mut [u8]) {
+    /// Resizes the rows that count, then their columns.
+    fn across_then_down(&mut self, pixels: &[S], row: usize, out: &mut [u8]) {
         let (first, end) = self.down.span();
         let out_row = self.across.len() * 3;
-        self.rows.resize((end - first) * out_row, 0);
+        self.rows.resize((end - first) * out_row, S::default());
         for (y, out) in (first..end).zip(self.rows.chunks_exact_mut(out_row)) {
             let line = match pixels.get(y * row..(y + 1) * row + BEYOND) {
                 Some(line) => line,
                 None => {
                     self.line.clear();
                     self.line.extend_from_slice(&pixels[y * row..]);
-                    self.line.resize(row + BEYOND, 0);
+                    self.line.resize(row + BEYOND, S::default());
                     &self.line
                 }
             };
@@ -71,16 +94,21 @@ impl Resizer {
         }
     }
 
-    /// Resizes whole columns, a row of `row` bytes at a time, then that row.
-    fn down_then_across(&mut self, pixels: &[u8], row: usize, out: &mut [u8]) {
+    /// Resizes whole columns, a row at a time, then that row.
+    fn down_then_across(&mut self, pixels: &[S], row: usize, out: &mut [u8]) {
         let out_row = self.across.len() * 3;
         self.line.clear();
-        self.line.resize(row + BEYOND, 0);
+        self.line.resize(row + BEYOND, S::default());
         for ((top, weights), out) in self.down.windows().zip(out.chunks_exact_mut(out_row)) {
             resize_down(&pixels[top * row..], weights, &mut self.line[..row]);
             resize_across(&self.line, &self.across, out);
         }
     }
+}
+
+/// Fraction bits of the weights of samples: a sum of products fills 30 bits.
+const fn weight_bits<S: Sample>() -> u32 {
+    FRACTION - S::FRACTION
 }
 
 /// Whether Pillow resizes columns before rows: where the height loses more than twice the pixels that the width loses.
@@ -111,7 +139,7 @@ fn nearest(pixels: &[u8], row: usize, across: Axis, down: Axis, out: &mut [u8]) 
 }
 
 /// Resizes a row; `line` has `BEYOND` bytes more than its pixels.
-fn resize_across(line: &[u8], taps: &Taps, out: &mut [u8]) {
+fn resize_across<S: Sample, T: Sample>(line: &[S], taps: &Taps, out: &mut [T]) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2, which is all that the function asks for.
@@ -122,30 +150,29 @@ fn resize_across(line: &[u8], taps: &Taps, out: &mut [u8]) {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn resize_across_avx2(line: &[u8], taps: &Taps, out: &mut [u8]) {
+fn resize_across_avx2<S: Sample, T: Sample>(line: &[S], taps: &Taps, out: &mut [T]) {
     across_portable(line, taps, out);
 }
 
 #[inline(always)]
-fn across_portable(line: &[u8], taps: &Taps, out: &mut [u8]) {
+fn across_portable<S: Sample, T: Sample>(line: &[S], taps: &Taps, out: &mut [T]) {
     let (out, _) = out.as_chunks_mut::<3>();
     for (out, (first, pairs)) in out.iter_mut().zip(taps.pairs()) {
         let mut sums = [0; 8];
-        let bytes = line[first * 3..].windows(8).step_by(6);
-        for (weights, bytes) in pairs.iter().zip(bytes) {
-            for ((sum, &weight), &byte) in sums.iter_mut().zip(weights).zip(bytes) {
-                *sum += weight * i32::from(byte);
+        let samples = line[first * 3..].windows(8).step_by(6);
+        for (weights, samples) in pairs.iter().zip(samples) {
+            for ((sum, &weight), &sample) in sums.iter_mut().zip(weights).zip(samples) {
+                *sum += weight * sample.steps();
             }
         }
         // All lanes, though three count: as one vector they cost less than three by themselves.
-        let pixel: [u8; 8] =
-            std::array::from_fn(|lane| clip(sums[lane] + sums[(lane + 3) % 8] + (1 << (FRACTION - 1))));
+        let pixel: [T; 8] = std::array::from_fn(|lane| clip(sums[lane] + sums[(lane + 3) % 8] + half::<T>()));
         out.copy_from_slice(&pixel[..3]);
     }
 }
 
 /// Sums rows of the length of `out`, from the first one in `rows` on.
-fn resize_down(rows: &[u8], weights: &[i32], out: &mut [u8]) {
+fn resize_down<S: Sample, T: Sample>(rows: &[S], weights: &[i32], out: &mut [T]) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2, which is all that the function asks for.
@@ -156,64 +183,102 @@ fn resize_down(rows: &[u8], weights: &[i32], out: &mut [u8]) {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn resize_down_avx2(rows: &[u8], weights: &[i32], out: &mut [u8]) {
+fn resize_down_avx2<S: Sample, T: Sample>(rows: &[S], weights: &[i32], out: &mut [T]) {
     down_portable(rows, weights, out);
 }
 
 #[inline(always)]
-fn down_portable(rows: &[u8], weights: &[i32], out: &mut [u8]) {
+fn down_portable<S: Sample, T: Sample>(rows: &[S], weights: &[i32], out: &mut [T]) {
     const LANES: usize = 32;
     let row = out.len();
     let (blocks, rest) = out.as_chunks_mut::<LANES>();
     let rest_start = row - rest.len();
     for (number, out) in blocks.iter_mut().enumerate() {
-        let mut sums = [1 << (FRACTION - 1); LANES];
+        let mut sums = [half::<T>(); LANES];
         for (&weight, line) in weights.iter().zip(rows.chunks_exact(row)) {
             let Some(values) = line[number * LANES..].first_chunk::<LANES>() else { break };
             for (sum, &value) in sums.iter_mut().zip(values) {
-                *sum += weight * i32::from(value);
+                *sum += weight * value.steps();
             }
         }
         *out = sums.map(clip);
     }
     for (column, out) in (rest_start..).zip(rest) {
         let values = rows.iter().skip(column).step_by(row);
-        let sum = weights.iter().zip(values).map(|(&weight, &value)| weight * i32::from(value)).sum::<i32>();
-        *out = clip(sum + (1 << (FRACTION - 1)));
+        let sum = weights.iter().zip(values).map(|(&weight, &value)| weight * value.steps()).sum::<i32>();
+        *out = clip(sum + half::<T>());
     }
 }
 
-/// A sum as a pixel value.
+/// A sum as a sample.
 #[inline(always)]
-fn clip(sum: i32) -> u8 {
-    (sum >> FRACTION).clamp(0, 255) as u8
+fn clip<T: Sample>(sum: i32) -> T {
+    T::clamped(sum >> weight_bits::<T>())
+}
+
+/// Half of what is cut off a sum.
+#[inline(always)]
+fn half<T: Sample>() -> i32 {
+    1 << (weight_bits::<T>() - 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_instruction_set_gives_the_same_pixels() {
-        let line: Vec<u8> = (0..101 * 3 + BEYOND).map(|i| (i * i % 253) as u8).collect();
+    /// Both passes over samples of one type, to samples of another, compiled either way.
+    fn every_way_is_the_same<S: Sample, T: Sample>() {
+        let line: Vec<S> = (0..101 * 3 + BEYOND as i32).map(|i| S::clamped(i * i % S::WHITE)).collect();
         let mut taps = Taps::default();
         for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
             for scaled in [7, 40, 101, 230] {
                 let scale = 101.0 / scaled as f64;
-                taps.set(filter, Axis { pixels: 101, means: Means::NONE, scale, first: 0, count: scaled });
-                let (mut chosen, mut portable) = (vec![0; scaled * 3], vec![0; scaled * 3]);
+                let axis = Axis { pixels: 101, means: Means::NONE, scale, first: 0, count: scaled };
+                taps.set(filter, axis, weight_bits::<S>());
+                let (mut chosen, mut portable) = (vec![T::default(); scaled * 3], vec![T::default(); scaled * 3]);
                 resize_across(&line, &taps, &mut chosen);
                 across_portable(&line, &taps, &mut portable);
                 assert_eq!(chosen, portable);
             }
             for width in [1, 31, 32, 100] {
-                taps.set(filter, Axis { pixels: 3, means: Means::NONE, scale: 3.0, first: 0, count: 1 });
+                let axis = Axis { pixels: 3, means: Means::NONE, scale: 3.0, first: 0, count: 1 };
+                taps.set(filter, axis, weight_bits::<S>());
                 let weights: Vec<i32> = taps.windows().flat_map(|(_, weights)| weights.to_vec()).collect();
-                let (mut chosen, mut portable) = (vec![0; width], vec![0; width]);
+                let (mut chosen, mut portable) = (vec![T::default(); width], vec![T::default(); width]);
                 resize_down(&line, &weights, &mut chosen);
                 down_portable(&line, &weights, &mut portable);
                 assert_eq!(chosen, portable);
             }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_pixels() {
+        every_way_is_the_same::<u8, u8>();
+        every_way_is_the_same::<Fine, Fine>();
+        every_way_is_the_same::<Fine, u8>();
+    }
+
+    #[test]
+    fn fine_samples_of_whole_values_give_the_pixels_of_bytes() {
+        let bytes: Vec<u8> = (0..60 * 40 * 3).map(|i| (i * i % 253) as u8).collect();
+        let fine: Vec<Fine> = bytes.iter().map(|&byte| Fine::from(byte) << Fine::FRACTION).collect();
+        let axis = |pixels: usize, count: usize| Axis {
+            pixels,
+            means: Means::NONE,
+            scale: pixels as f64 / count as f64,
+            first: 0,
+            count,
+        };
+        for down_first in [false, true] {
+            let (mut of_bytes, mut of_fine) = (vec![0; 17 * 13 * 3], vec![0; 17 * 13 * 3]);
+            let (across, down) = (axis(60, 17), axis(40, 13));
+            let filter = Filter::Bicubic;
+            Passes::default().set(filter, across, down).resize(&bytes, 180, down_first, &mut of_bytes);
+            Passes::default().set(filter, across, down).resize(&fine, 180, down_first, &mut of_fine);
+            // But for what is rounded between the passes.
+            assert!(of_bytes.iter().zip(&of_fine).all(|(a, b)| a.abs_diff(*b) <= 1));
+            assert_ne!(of_bytes, of_fine);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Rows of other sample layouts as RGB8, by Pillow's rules: alpha is dropped, 16 bits keep their high byte.
 
+use crate::sample::Sample;
+
 /// Appends grey samples as RGB8.
 pub(crate) fn grey(samples: impl IntoIterator<Item = u8>, out: &mut Vec<u8>) {
     for sample in samples {
@@ -18,15 +20,9 @@ pub(crate) fn drop_alpha(mut rgba: Vec<u8>) -> Vec<u8> {
 }
 
 /// One pixel of ink (255 = full) as RGB, as Pillow converts `CMYK`: `(255 − k) − (255 − k) · c / 255`, rounded.
-pub(crate) fn cmyk([c, m, y, k]: [u8; 4]) -> [u8; 3] {
-    let light = 255 - k;
-    [c, m, y].map(|ink| light - divide_by_255(u16::from(light) * u16::from(ink)))
-}
-
-/// `product / 255`, rounded to the nearest, for products of two bytes.
-fn divide_by_255(product: u16) -> u8 {
-    let sum = u32::from(product) + 128;
-    ((sum + (sum >> 8)) >> 8) as u8
+pub(crate) fn cmyk<S: Sample>([c, m, y, k]: [S; 4]) -> [S; 3] {
+    let light = S::WHITE - k.steps();
+    [c, m, y].map(|ink| S::clamped(light - (light * ink.steps() + S::WHITE / 2) / S::WHITE))
 }
 
 /// Pillow's `convert("L")` of one pixel: ITU-R 601 luma in 16-bit fixed point.
@@ -40,16 +36,10 @@ mod tests {
 
     #[test]
     fn ink_as_pillow_shows_it() {
-        assert_eq!(cmyk([10, 20, 30, 40]), [207, 198, 190]);
-        assert_eq!(cmyk([0; 4]), [255; 3]);
-        assert_eq!(cmyk([255, 0, 0, 0]), [0, 255, 255]);
-    }
-
-    #[test]
-    fn division_is_rounded_division() {
-        for product in 0..=255 * 255u16 {
-            assert_eq!(f64::from(divide_by_255(product)), (f64::from(product) / 255.0).round());
-        }
+        assert_eq!(cmyk([10u8, 20, 30, 40]), [207, 198, 190]);
+        assert_eq!(cmyk([0u8; 4]), [255; 3]);
+        assert_eq!(cmyk([255u8, 0, 0, 0]), [0, 255, 255]);
+        assert_eq!(cmyk([160u16, 320, 480, 640]), [3305, 3170, 3035]);
     }
 
     #[test]

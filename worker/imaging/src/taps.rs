@@ -6,7 +6,7 @@ use models::Filter;
 
 use crate::decoded::Means;
 
-/// Fraction bits of the weights.
+/// Fraction bits of the weights of bytes; samples that have some themselves leave so many fewer to their weights.
 pub(crate) const FRACTION: u32 = 22;
 
 /// One axis of an image that is resized.
@@ -41,7 +41,7 @@ pub(crate) struct Taps {
     exact: Vec<f64>,
     folded: Vec<f64>,
     /// What these weights are for: photos of one camera have one size.
-    made: Option<(Filter, Axis)>,
+    made: Option<(Filter, Axis, u32)>,
 }
 
 /// The weights of six bytes, two pixels, and of the two bytes after them, which are zero.
@@ -90,9 +90,9 @@ fn sinc(x: f64) -> f64 {
 }
 
 impl Taps {
-    /// Computes the weights of `filter` for an axis.
-    pub fn set(&mut self, filter: Filter, axis: Axis) {
-        if self.made == Some((filter, axis)) {
+    /// Computes the weights of `filter` for an axis, with so many fraction bits.
+    pub fn set(&mut self, filter: Filter, axis: Axis, fraction: u32) {
+        if self.made == Some((filter, axis, fraction)) {
             return;
         }
         self.weights.clear();
@@ -122,14 +122,14 @@ impl Taps {
                 std::mem::swap(&mut self.exact, &mut self.folded);
                 first
             };
-            self.push(first - axis.means.skipped);
+            self.push(first - axis.means.skipped, fraction);
         }
-        self.made = Some((filter, axis));
+        self.made = Some((filter, axis, fraction));
     }
 
     /// Adds a target pixel whose weights are those in `exact`, of the source pixels from `first` on.
-    fn push(&mut self, first: usize) {
-        let one = f64::from(1 << FRACTION);
+    fn push(&mut self, first: usize, fraction: u32) {
+        let one = f64::from(1 << fraction);
         let start = self.weights.len();
         // Rounded as in C: the half is added away from zero.
         let rounded = |weight: &f64| (weight * one + if *weight < 0.0 { -0.5 } else { 0.5 }) as i32;
@@ -229,7 +229,7 @@ mod tests {
                 let scale = f64::from(pixels) / f64::from(scaled);
                 let axis =
                     Axis { pixels: pixels as usize, means: Means::NONE, scale, first: 0, count: scaled as usize };
-                taps.set(filter, axis);
+                taps.set(filter, axis, FRACTION);
                 assert_eq!(taps.windows().count(), scaled as usize);
                 for (first, weights) in taps.windows() {
                     assert!(!weights.is_empty() && first + weights.len() <= pixels as usize);
@@ -245,7 +245,7 @@ mod tests {
     fn both(filter: Filter, axis: Axis, of: impl Fn(f64) -> f64) -> [Vec<f64>; 2] {
         [Means::NONE, axis.means].map(|means| {
             let mut taps = Taps::default();
-            taps.set(filter, Axis { means, ..axis });
+            taps.set(filter, Axis { means, ..axis }, FRACTION);
             let mean = |cell: usize| {
                 let first = (cell * means.of) as f64 - means.before as f64;
                 (0..means.of).map(|i| of(first + i as f64)).sum::<f64>() / means.of as f64
@@ -290,7 +290,7 @@ mod tests {
                 first: 0,
                 count: 3,
             };
-            taps.set(Filter::Lanczos, axis);
+            taps.set(Filter::Lanczos, axis, FRACTION);
             for (first, weights) in taps.windows() {
                 assert!(!weights.is_empty() && first + weights.len() <= (pixels + before).div_ceil(of), "{axis:?}");
                 let sum: i32 = weights.iter().sum();

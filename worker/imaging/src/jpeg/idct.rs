@@ -7,6 +7,8 @@
 
 use std::ops::{Deref, DerefMut};
 
+use crate::sample::Sample;
+
 /// The side of a block of samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Size {
@@ -92,6 +94,12 @@ const FRACTION: u32 = 13;
 /// Fraction bits between the two passes.
 const BETWEEN: u32 = 2;
 
+/// Bits after the point of what the second pass adds up, beyond those of a sample. A transform of eight by eight makes
+/// its input eight times as large.
+const fn bits_after<S: Sample>() -> u32 {
+    FRACTION + BETWEEN + 3 - S::FRACTION
+}
+
 /// A constant with `FRACTION` fraction bits.
 const fn fix(value: f64) -> i32 {
     (value * (1 << FRACTION) as f64 + if value < 0.0 { -0.5 } else { 0.5 }) as i32
@@ -103,31 +111,31 @@ const LOWER_HALF: usize = 9;
 /// Writes the samples of a block into `out`, whose rows are `stride` apart. No coefficient after the one at position
 /// `last`, in zigzag order, is set.
 #[inline(always)]
-pub(super) fn transform(size: Size, block: &Coefficients, last: usize, out: &mut [u8], stride: usize) {
+pub(super) fn transform<S: Sample>(size: Size, block: &Coefficients, last: usize, out: &mut [S], stride: usize) {
     match size {
+        Size::One => out[0] = sample(descale(block[0] << S::FRACTION, 3)),
         _ if last == 0 => one(size.side(), block, out, stride),
-        Size::One => one(1, block, out, stride),
-        Size::Two if last <= LOWER_HALF => two::<true>(block, out, stride),
-        Size::Two => two::<false>(block, out, stride),
-        Size::Four if last <= LOWER_HALF => four::<true>(block, out, stride),
-        Size::Four => four::<false>(block, out, stride),
+        Size::Two if last <= LOWER_HALF => two::<S, true>(block, out, stride),
+        Size::Two => two::<S, false>(block, out, stride),
+        Size::Four if last <= LOWER_HALF => four::<S, true>(block, out, stride),
+        Size::Four => four::<S, false>(block, out, stride),
         Size::Eight => eight(block, out, stride),
     }
 }
 
-/// A block of one value.
+/// A block of one value, which is rounded as in a full decode: there, all of its samples are.
 #[inline(always)]
-fn one(side: usize, block: &Coefficients, out: &mut [u8], stride: usize) {
-    let sample = sample(block[0].wrapping_add(4) >> 3);
+fn one<S: Sample>(side: usize, block: &Coefficients, out: &mut [S], stride: usize) {
+    let sample = sample(descale(block[0], 3) << S::FRACTION);
     for row in out.chunks_mut(stride).take(side) {
         row[..side].fill(sample);
     }
 }
 
-/// A sample from its distance to the middle of the range.
+/// A sample from its distance to the middle of the range, in steps.
 #[inline(always)]
-fn sample(value: i32) -> u8 {
-    value.saturating_add(128).clamp(0, 255) as u8
+fn sample<S: Sample>(steps: i32) -> S {
+    S::clamped(steps.saturating_add(128 << S::FRACTION))
 }
 
 #[inline(always)]
@@ -185,10 +193,10 @@ fn transposed(x: &Lanes) -> Lanes {
 }
 
 #[inline(always)]
-fn eight(block: &Coefficients, out: &mut [u8], stride: usize) {
+fn eight<S: Sample>(block: &Coefficients, out: &mut [S], stride: usize) {
     let rows: Lanes = std::array::from_fn(|row| std::array::from_fn(|column| block[row * 8 + column]));
     let columns = pass(&rows, FRACTION - BETWEEN);
-    let done = transposed(&pass(&transposed(&columns), FRACTION + BETWEEN + 3));
+    let done = transposed(&pass(&transposed(&columns), bits_after::<S>()));
     for (out, row) in out.chunks_mut(stride).zip(done) {
         out[..8].copy_from_slice(&row.map(sample));
     }
@@ -215,7 +223,7 @@ fn four_means([c0, c1, c2, c3, c5, c6, c7]: [i32; 7], bits: u32) -> [i32; 4] {
 }
 
 #[inline(always)]
-fn four<const LOWER: bool>(block: &Coefficients, out: &mut [u8], stride: usize) {
+fn four<S: Sample, const LOWER: bool>(block: &Coefficients, out: &mut [S], stride: usize) {
     let mut columns = [[0; 8]; 4];
     for column in [0, 1, 2, 3, 5, 6, 7] {
         if LOWER && column > 3 {
@@ -228,7 +236,7 @@ fn four<const LOWER: bool>(block: &Coefficients, out: &mut [u8], stride: usize) 
         }
     }
     for (out, [c0, c1, c2, c3, _, c5, c6, c7]) in out.chunks_mut(stride).zip(columns) {
-        let row = four_means([c0, c1, c2, c3, c5, c6, c7], FRACTION + BETWEEN + 3);
+        let row = four_means([c0, c1, c2, c3, c5, c6, c7], bits_after::<S>());
         out[..4].copy_from_slice(&row.map(sample));
     }
 }
@@ -246,7 +254,7 @@ fn two_means([c0, c1, c3, c5, c7]: [i32; 5], bits: u32) -> [i32; 2] {
 }
 
 #[inline(always)]
-fn two<const LOWER: bool>(block: &Coefficients, out: &mut [u8], stride: usize) {
+fn two<S: Sample, const LOWER: bool>(block: &Coefficients, out: &mut [S], stride: usize) {
     let mut columns = [[0; 5]; 2];
     for (number, column) in [0, 1, 3, 5, 7].into_iter().enumerate() {
         if LOWER && column > 3 {
@@ -257,7 +265,7 @@ fn two<const LOWER: bool>(block: &Coefficients, out: &mut [u8], stride: usize) {
         (columns[0][number], columns[1][number]) = (means[0], means[1]);
     }
     for (out, row) in out.chunks_mut(stride).zip(columns) {
-        let samples = two_means(row, FRACTION + BETWEEN + 3);
+        let samples = two_means(row, bits_after::<S>());
         (out[0], out[1]) = (sample(samples[0]), sample(samples[1]));
     }
 }
@@ -266,6 +274,7 @@ fn two<const LOWER: bool>(block: &Coefficients, out: &mut [u8], stride: usize) {
 mod tests {
     use super::super::frame::ZIGZAG;
     use super::*;
+    use crate::sample::Fine;
 
     /// The transform by its definition, clamped like samples.
     fn exact(block: &Coefficients) -> [[f64; 8]; 8] {
@@ -304,24 +313,31 @@ mod tests {
         (0..64).rev().find(|&i| block[usize::from(ZIGZAG[i])] != 0).unwrap_or(0)
     }
 
-    #[test]
-    fn blocks_of_every_size_hold_means_of_the_exact_transform() {
+    fn blocks_hold_means<S: Sample>(most_wrong: f64) {
         for block in blocks() {
             let exact = exact(&block);
             for side in [1, 2, 4, 8] {
-                let mut out = [0; 8 * (8 + 3)];
+                let mut out = [S::default(); 8 * (8 + 3)];
+                let most_wrong = if last(&block) == 0 { most_wrong.max(0.51) } else { most_wrong };
                 transform(Size::of(side), &block, last(&block), &mut out, side + 3);
                 let cell = 8 / side;
                 for (y, row) in out.chunks(side + 3).take(side).enumerate() {
                     for (x, &sample) in row[..side].iter().enumerate() {
                         let samples = (0..cell * cell).map(|i| exact[y * cell + i / cell][x * cell + i % cell]);
                         let mean = samples.sum::<f64>() / (cell * cell) as f64;
-                        let wrong = (f64::from(sample) - mean.clamp(0.0, 255.0)).abs();
-                        assert!(wrong < 1.0, "{side}: {sample} instead of {mean}");
+                        let value = f64::from(sample.steps()) / f64::from(1 << S::FRACTION);
+                        let wrong = (value - mean.clamp(0.0, 255.0)).abs();
+                        assert!(wrong < most_wrong, "{side}: {value} instead of {mean}");
                     }
                 }
             }
         }
+    }
+
+    #[test]
+    fn blocks_of_every_size_hold_means_of_the_exact_transform() {
+        blocks_hold_means::<u8>(1.0);
+        blocks_hold_means::<Fine>(0.3);
     }
 
     #[test]
@@ -330,7 +346,7 @@ mod tests {
             let mut block = Coefficients::ZERO;
             block[0] = value;
             for side in [1, 2, 4, 8] {
-                let (mut short, mut long) = ([0; 64], [0; 64]);
+                let (mut short, mut long) = ([0u8; 64], [0u8; 64]);
                 for last in [LOWER_HALF, 63] {
                     transform(Size::of(side), &block, 0, &mut short, side);
                     transform(Size::of(side), &block, last, &mut long, side);

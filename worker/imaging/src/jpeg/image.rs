@@ -1,22 +1,22 @@
-//! The image while its scans are read: from blocks to samples to RGB8.
+//! The image while its scans are read: from blocks to samples to RGB.
 
 use super::bits::Bits;
 use super::file::{File, Segment};
 use super::frame::{Component, Frame};
-use super::idct::{Coefficients, Size, transform};
+use super::idct::{Coefficients, Size};
 use super::planes::{Color, Plane, rgb};
 use super::progressive::{Pass, Stored};
 use super::scan::{Blocks, Carry, End, Scan, Sequential};
 use super::window::Window;
-use crate::{DecodeError, buffers, geometry::Part};
+use crate::{DecodeError, buffers, geometry::Part, sample::Sample};
 
 /// Most scans of a file; none that makes sense has more, and each costs a walk over the whole image.
 const MOST_SCANS: usize = 200;
 
 /// The image while it is read.
-pub(super) struct Image<'a> {
+pub(super) struct Image<'a, S: Sample> {
     window: &'a Window,
-    planes: Vec<Plane>,
+    planes: Vec<Plane<S>>,
     /// The quantisation table of each component, as it stood at the component's first scan.
     quantisation: Vec<Option<[u16; 64]>>,
     /// Coefficients of each component of a progressive file.
@@ -25,7 +25,7 @@ pub(super) struct Image<'a> {
     missing: Vec<[u32; 64]>,
 }
 
-impl<'a> Image<'a> {
+impl<'a, S: Sample> Image<'a, S> {
     pub fn new(frame: &Frame, window: &'a Window) -> Self {
         let reduction = window.reduction;
         let components = frame.components.len();
@@ -35,7 +35,7 @@ impl<'a> Image<'a> {
         let progressive: &[Component] = if frame.progressive { &frame.components } else { &[] };
         Self {
             window,
-            planes: Plane::all(frame, reduction),
+            planes: Plane::all(frame, window),
             quantisation: vec![None; components],
             stored: progressive.iter().map(stored).collect(),
             missing: vec![[u32::MAX; 64]; components],
@@ -109,7 +109,6 @@ impl<'a> Image<'a> {
         let components = self.planes.iter_mut().zip(&self.stored).zip(&self.quantisation).zip(&frame.components);
         for (index, (((plane, stored), quantisation), component)) in components.enumerate() {
             let Some(quantisation) = quantisation else { continue };
-            let side = plane.size.side();
             let mut block = Coefficients::ZERO;
             for number in 0..component.padded.0 * component.padded.1 {
                 let (x, y) = (number % component.padded.0, number / component.padded.0);
@@ -117,8 +116,7 @@ impl<'a> Image<'a> {
                     continue;
                 }
                 let last = stored.dequantised(number, quantisation, &mut block);
-                let start = y * side * plane.stride + x * side;
-                transform(plane.size, &block, last, &mut plane.samples[start..], plane.stride);
+                plane.set((x, y), &block, last);
                 if last > 0 {
                     block.clear();
                 }
@@ -126,9 +124,9 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// What is wanted of the image, in RGB8.
+    /// What is wanted of the image, in RGB.
     #[inline(always)]
-    pub fn pixels(&self, color: Color) -> Vec<u8> {
+    pub fn pixels(&self, color: Color) -> Vec<S> {
         let Part { columns, rows } = &self.window.part;
         let mut pixels = buffers::take(columns.len() * rows.len() * 3);
         let (mut sums, mut lines) = (Vec::new(), vec![Vec::new(); self.planes.len()]);
@@ -144,15 +142,15 @@ impl<'a> Image<'a> {
 }
 
 /// Blocks that become samples at once.
-struct SequentialBlocks<'a> {
+struct SequentialBlocks<'a, S: Sample> {
     /// For every part, its component and how it is coded.
     codings: Vec<(usize, Sequential<'a>)>,
     window: &'a Window,
-    planes: &'a mut [Plane],
+    planes: &'a mut [Plane<S>],
     block: Coefficients,
 }
 
-impl Blocks for SequentialBlocks<'_> {
+impl<S: Sample> Blocks for SequentialBlocks<'_, S> {
     #[inline(always)]
     fn take(
         &mut self,
@@ -168,7 +166,6 @@ impl Blocks for SequentialBlocks<'_> {
             return Ok(());
         }
         let plane = &mut self.planes[*component];
-        let side = plane.size.side();
         let last = match plane.size {
             Size::One => {
                 self.block[0] = coding.read_dc(bits, last_dc)?;
@@ -176,8 +173,7 @@ impl Blocks for SequentialBlocks<'_> {
             }
             _ => coding.read(bits, last_dc, &mut self.block)?,
         };
-        let start = y * side * plane.stride + x * side;
-        transform(plane.size, &self.block, last, &mut plane.samples[start..], plane.stride);
+        plane.set((x, y), &self.block, last);
         if last > 0 {
             self.block.clear();
         }

@@ -16,6 +16,7 @@ mod scan;
 mod window;
 
 use self::{file::File, frame::Frame, image::Image, planes::Color, window::Window};
+use crate::sample::{Sample, Samples};
 use crate::{DecodeError, Limits, decoded::Raster, geometry::Need, metadata};
 
 /// Decodes a JPEG, at a reduced scale where `need` allows it. What a cut file lacks is grey.
@@ -36,18 +37,32 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits, need: &Need<'_>) -> Result<R
     }
     let part = orientation.stored(need.part(shown_width, shown_height), (frame.width, frame.height));
     let window = Window::new(&frame, reduction as usize, &part);
-    let (pixels, whole) = read(&mut file, &frame, color, &window)?;
+    let (pixels, whole) = samples(&mut file, &frame, color, &window)?;
     if !whole {
         limits.allow_truncated("the file ends before its last block")?;
     }
     Ok(Raster { width, height, reduction, part: window.part, pixels, truncated: !whole, orientation })
 }
 
-/// Reads the scans of a file to RGB8. `false`: the file ended early.
+/// Reads the scans of a file to RGB: bytes at full size, with fractions at a reduced one. `false`: the file ended early.
+fn samples(file: &mut File<'_>, frame: &Frame, color: Color, window: &Window) -> Result<(Samples, bool), DecodeError> {
+    if window.reduction == 1 {
+        read(file, frame, color, window).map(|(pixels, whole)| (Samples::Bytes(pixels), whole))
+    } else {
+        read(file, frame, color, window).map(|(pixels, whole)| (Samples::Fine(pixels), whole))
+    }
+}
+
+/// Reads the scans of a file to RGB. `false`: the file ended early.
 ///
 /// The way from bits to pixels is compiled twice on x86-64, for processors with AVX2 and BMI2 and for others. It is
 /// integer arithmetic, so the pixels are the same.
-fn read(file: &mut File<'_>, frame: &Frame, color: Color, window: &Window) -> Result<(Vec<u8>, bool), DecodeError> {
+fn read<S: Sample>(
+    file: &mut File<'_>,
+    frame: &Frame,
+    color: Color,
+    window: &Window,
+) -> Result<(Vec<S>, bool), DecodeError> {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi2") {
         // SAFETY: the processor has AVX2 and BMI2, which is all that the function asks for.
@@ -58,22 +73,22 @@ fn read(file: &mut File<'_>, frame: &Frame, color: Color, window: &Window) -> Re
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi2")]
-fn read_avx2(
+fn read_avx2<S: Sample>(
     file: &mut File<'_>,
     frame: &Frame,
     color: Color,
     window: &Window,
-) -> Result<(Vec<u8>, bool), DecodeError> {
+) -> Result<(Vec<S>, bool), DecodeError> {
     read_portable(file, frame, color, window)
 }
 
 #[inline(always)]
-fn read_portable(
+fn read_portable<S: Sample>(
     file: &mut File<'_>,
     frame: &Frame,
     color: Color,
     window: &Window,
-) -> Result<(Vec<u8>, bool), DecodeError> {
+) -> Result<(Vec<S>, bool), DecodeError> {
     let mut image = Image::new(frame, window);
     let whole = image.read(file, frame)?;
     image.finish(frame);
@@ -83,7 +98,7 @@ fn read_portable(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Part;
+    use crate::{geometry::Part, sample::Fine};
 
     #[test]
     fn every_instruction_set_gives_the_same_pixels() {
@@ -93,15 +108,16 @@ mod tests {
             include_bytes!("../../fixtures/cmyk.jpg"),
         ] {
             for reduction in [1, 2, 4, 8] {
-                let pixels = |portable: bool| {
+                fn pixels<S: Sample>(bytes: &[u8], reduction: usize, portable: bool) -> (Vec<S>, bool) {
                     let mut file = File::new(bytes);
                     let frame = file.read_frame().unwrap();
                     let color = file.color(&frame);
-                    let read = if portable { read_portable } else { read };
+                    let read = if portable { read_portable::<S> } else { read::<S> };
                     let part = Part { columns: 5..frame.width, rows: 0..frame.height };
                     read(&mut file, &frame, color, &Window::new(&frame, reduction, &part)).unwrap()
-                };
-                assert_eq!(pixels(false), pixels(true));
+                }
+                assert_eq!(pixels::<u8>(bytes, reduction, false), pixels::<u8>(bytes, reduction, true));
+                assert_eq!(pixels::<Fine>(bytes, reduction, false), pixels::<Fine>(bytes, reduction, true));
             }
         }
     }

@@ -1,18 +1,22 @@
-//! The samples of a file's components, and their way to RGB8 rows.
+//! The samples of a file's components, and their way to rows of RGB.
 
 use std::ops::Range;
 
-use super::frame::Frame;
-use super::idct::Size;
-use crate::buffers;
+use super::frame::{Component, Frame};
+use super::idct::{Coefficients, Size, transform};
+use super::window::Window;
+use crate::sample::Sample;
+use crate::{buffers, geometry::Part};
 
 /// The samples of one component.
-pub(super) struct Plane {
-    pub samples: Vec<u8>,
+pub(super) struct Plane<S: Sample> {
+    samples: Vec<S>,
     /// Samples from one row to the next.
-    pub stride: usize,
+    stride: usize,
     /// Size of a block of samples.
     pub size: Size,
+    /// Column and row of the first block that there is.
+    first: (usize, usize),
     /// Samples across and down that belong to the image.
     width: usize,
     height: usize,
@@ -21,37 +25,48 @@ pub(super) struct Plane {
     down: (usize, usize),
 }
 
-impl Plane {
-    /// Grey planes for the components of a frame, at `1 / reduction` of its size.
-    pub fn all(frame: &Frame, reduction: usize) -> Vec<Self> {
-        let plane = |component| {
-            let component: &super::frame::Component = component;
+impl<S: Sample> Plane<S> {
+    /// Grey planes for what is decoded of the components of a frame.
+    pub fn all(frame: &Frame, window: &Window) -> Vec<Self> {
+        let reduction = window.reduction;
+        let plane = |(component, blocks): (&Component, &Part)| {
             let size = frame.block_size(component, reduction);
             let side = size.side();
-            let stride = component.padded.0 * side;
+            let stride = blocks.columns.len() * side;
             let length = |full: usize, of: usize, largest: usize| (full * of * side).div_ceil(largest * 8);
             let ratio = |of: usize, largest: usize| (largest * (8 / reduction), of * side);
             Self {
-                samples: grey(stride * component.padded.1 * side),
+                samples: grey(stride * blocks.rows.len() * side),
                 stride,
                 size,
+                first: (blocks.columns.start, blocks.rows.start),
                 width: length(frame.width, component.sampling.0, frame.sampling.0),
                 height: length(frame.height, component.sampling.1, frame.sampling.1),
                 across: ratio(component.sampling.0, frame.sampling.0),
                 down: ratio(component.sampling.1, frame.sampling.1),
             }
         };
-        frame.components.iter().map(plane).collect()
+        frame.components.iter().zip(&window.blocks).map(plane).collect()
+    }
+
+    /// Writes the samples of the block in this column and row, which is one of those that are decoded.
+    #[inline(always)]
+    pub fn set(&mut self, (column, row): (usize, usize), block: &Coefficients, last: usize) {
+        let side = self.size.side();
+        let start = ((row - self.first.1) * self.stride + column - self.first.0) * side;
+        transform(self.size, block, last, &mut self.samples[start..], self.stride);
     }
 
     /// The samples of some columns of row `y` of the image. Twice as large planes are interpolated with a triangle, others repeat
     /// their samples.
     #[inline(always)]
-    pub fn row<'a>(&'a self, y: usize, columns: &Range<usize>, sums: &mut Vec<i16>, out: &'a mut Vec<u8>) -> &'a [u8] {
+    pub fn row<'a>(&'a self, y: usize, columns: &Range<usize>, sums: &mut Vec<u16>, out: &'a mut Vec<S>) -> &'a [S] {
         let is = |ratio: (usize, usize), times: usize| ratio.0 == ratio.1 * times;
-        let line = |row: usize| &self.samples[row.min(self.height - 1) * self.stride..][..self.width];
+        let (left, top) = (self.first.0 * self.size.side(), self.first.1 * self.size.side());
+        let line = |row: usize| &self.samples[(row.min(self.height - 1) - top) * self.stride..][..self.stride];
+        let there = |columns: &Range<usize>| columns.start - left..columns.end - left;
         if is(self.across, 1) && is(self.down, 1) {
-            return &line(y)[columns.clone()];
+            return &line(y)[there(columns)];
         }
         let near = y * self.down.1 / self.down.0;
         // The next nearest row, or the nearest once more at the edges.
@@ -62,70 +77,74 @@ impl Plane {
         let halves = (columns.start / 2).saturating_sub(1)..(columns.end.div_ceil(2) + 1).min(self.width);
         let doubled = columns.start - 2 * halves.start..columns.end - 2 * halves.start;
         if is(self.across, 2) && is(self.down, 1) && wide {
-            out.resize(2 * halves.len(), 0);
-            double(&line(near)[halves], out);
+            out.resize(2 * halves.len(), S::default());
+            double(&line(near)[there(&halves)], out);
             &out[doubled]
         } else if is(self.across, 2) && is(self.down, 2) && wide {
-            let (near, far) = (&line(near)[halves.clone()], &line(far)[halves]);
+            let (near, far) = (&line(near)[there(&halves)], &line(far)[there(&halves)]);
             sums.clear();
-            sums.extend(near.iter().zip(far).map(|(&near, &far)| 3 * i16::from(near) + i16::from(far)));
-            out.resize(2 * sums.len(), 0);
+            sums.extend(near.iter().zip(far).map(|(&near, &far)| 3 * short(near) + short(far)));
+            out.resize(2 * sums.len(), S::default());
             double_sums(sums, out);
             &out[doubled]
         } else if is(self.across, 1) && is(self.down, 2) && self.size != Size::One {
             let bias = if y.is_multiple_of(2) { 1 } else { 2 };
-            let (near, far) = (&line(near)[columns.clone()], &line(far)[columns.clone()]);
+            let (near, far) = (&line(near)[there(columns)], &line(far)[there(columns)]);
             out.clear();
-            out.extend(
-                near.iter().zip(far).map(|(&near, &far)| ((3 * u16::from(near) + u16::from(far) + bias) >> 2) as u8),
-            );
+            out.extend(near.iter().zip(far).map(|(&near, &far)| S::of((3 * short(near) + short(far) + bias) >> 2)));
             out
         } else {
             let row = line(near);
             out.clear();
-            out.extend(columns.clone().map(|x| row[(x * self.across.1 / self.across.0).min(self.width - 1)]));
+            out.extend(columns.clone().map(|x| row[(x * self.across.1 / self.across.0).min(self.width - 1) - left]));
             out
         }
     }
 }
 
-impl Drop for Plane {
+impl<S: Sample> Drop for Plane<S> {
     fn drop(&mut self) {
         buffers::give(std::mem::take(&mut self.samples));
     }
 }
 
 /// Samples that nothing was written to yet.
-fn grey(length: usize) -> Vec<u8> {
+fn grey<S: Sample>(length: usize) -> Vec<S> {
     let mut samples = buffers::take(length);
-    samples.fill(128);
+    samples.fill(S::clamped(128 << S::FRACTION));
     samples
+}
+
+/// A sample with room for the sum of sixteen.
+#[inline(always)]
+fn short<S: Sample>(sample: S) -> u16 {
+    sample.steps() as u16
 }
 
 /// Interpolates a row of more than two samples to twice as many: three parts of the nearer sample, one of the next.
 #[inline(always)]
-fn double(row: &[u8], out: &mut [u8]) {
-    let at = |i: usize| u16::from(row[i.min(row.len() - 1)]);
+fn double<S: Sample>(row: &[S], out: &mut [S]) {
+    let at = |i: usize| short(row[i.min(row.len() - 1)]);
     for (i, out) in out.chunks_mut(2).enumerate() {
         let near = 3 * at(i);
         let (before, after) = (at(i.saturating_sub(1)), at(i + 1));
-        out[0] = ((near + before + 1) >> 2) as u8;
+        out[0] = S::of((near + before + 1) >> 2);
         if let Some(out) = out.get_mut(1) {
-            *out = ((near + after + 2) >> 2) as u8;
+            *out = S::of((near + after + 2) >> 2);
         }
     }
 }
 
 /// The same for sums of two rows, which are four times as large.
 #[inline(always)]
-fn double_sums(sums: &[i16], out: &mut [u8]) {
+fn double_sums<S: Sample>(sums: &[u16], out: &mut [S]) {
     let last = sums.len() - 1;
     let pairs = out.chunks_mut(2);
     for ((i, out), &near) in pairs.enumerate().zip(sums) {
         let (before, after) = (sums[i.saturating_sub(1)], sums[(i + 1).min(last)]);
-        out[0] = ((3 * near + before + 8) >> 4) as u8;
+        out[0] = S::of((3 * near + before + 8) >> 4);
         if let Some(out) = out.get_mut(1) {
-            *out = ((3 * near + after + 7) >> 4) as u8;
+            *out = S::of((3 * near + after + 7) >> 4);
         }
     }
 }
@@ -142,9 +161,9 @@ pub(super) enum Color {
     Ycck,
 }
 
-/// A row of RGB8 from the rows of up to four components.
+/// A row of RGB from the rows of up to four components.
 #[inline(always)]
-pub(super) fn rgb(color: Color, [first, second, third, fourth]: [&[u8]; 4], out: &mut [u8]) {
+pub(super) fn rgb<S: Sample>(color: Color, [first, second, third, fourth]: [&[S]; 4], out: &mut [S]) {
     let (out, _) = out.as_chunks_mut::<3>();
     match color {
         Color::Rgb => {
@@ -161,8 +180,9 @@ pub(super) fn rgb(color: Color, [first, second, third, fourth]: [&[u8]; 4], out:
             let inks = first.iter().zip(second).zip(third).zip(fourth);
             for (out, (((&c, &m), &y), &k)) in out.iter_mut().zip(inks) {
                 // The conversion to inks inverts once more.
-                let [c, m, y] = if color == Color::Ycck { ycc(c, m, y) } else { [255 - c, 255 - m, 255 - y] };
-                *out = crate::samples::cmyk([c, m, y, 255 - k]);
+                let inverted = |ink: S| S::clamped(S::WHITE - ink.steps());
+                let [c, m, y] = if color == Color::Ycck { ycc(c, m, y) } else { [c, m, y].map(inverted) };
+                *out = crate::samples::cmyk([c, m, y, inverted(k)]);
             }
         }
         Color::Grey => {
@@ -173,13 +193,45 @@ pub(super) fn rgb(color: Color, [first, second, third, fourth]: [&[u8]; 4], out:
     }
 }
 
-/// JFIF's colour conversion in 16-bit fixed point.
+/// JFIF's colour conversion in 16-bit fixed point, rounded to whole values as a full decode does it.
+///
+/// A mean is taken for a mixture of the two whole values next to it, which it mostly is, and becomes the same mixture of what
+/// they become. Rounding only the result would differ more: where the colour hardly changes, all pixels round alike.
 #[inline(always)]
-fn ycc(y: u8, cb: u8, cr: u8) -> [u8; 3] {
-    const HALF: i32 = 1 << 15;
-    let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
-    let r = y + ((91_881 * cr + HALF) >> 16);
-    let g = y + ((-22_554 * cb - 46_802 * cr + HALF) >> 16);
-    let b = y + ((116_130 * cb + HALF) >> 16);
-    [r, g, b].map(|value| value.clamp(0, 255) as u8)
+fn ycc<S: Sample>(y: S, cb: S, cr: S) -> [S; 3] {
+    const ONE: i32 = 1 << 16;
+    let whole = |product: i32| (product + ONE / 2) >> 16;
+    let red = |cr: i32| whole(91_881 * cr);
+    let green = |cb: i32, cr: i32| whole(-22_554 * cb - 46_802 * cr);
+    let blue = |cb: i32| whole(116_130 * cb);
+
+    let (y, cb, cr) = (y.steps(), cb.steps() - (128 << S::FRACTION), cr.steps() - (128 << S::FRACTION));
+    let steps = 1 << S::FRACTION;
+    let (blueness, redness) = (cb & (steps - 1), cr & (steps - 1));
+    let (cb, cr) = (cb >> S::FRACTION, cr >> S::FRACTION);
+    let mixed = |low: i32, high: i32, share: i32| low * (steps - share) + high * share;
+    let greens = |cr: i32| mixed(green(cb, cr), green(cb + 1, cr), blueness);
+    let r = y + mixed(red(cr), red(cr + 1), redness);
+    let g = y + (mixed(greens(cr), greens(cr + 1), redness) >> S::FRACTION);
+    let b = y + mixed(blue(cb), blue(cb + 1), blueness);
+    [r, g, b].map(S::clamped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::Fine;
+
+    #[test]
+    fn fine_colours_are_mixtures_of_whole_ones() {
+        for (cb, cr) in [(0, 0), (128, 128), (3, 250), (254, 77), (129, 126)] {
+            let whole = |cb: u8, cr: u8| ycc(120u8, cb, cr).map(f64::from);
+            let fine = |cb: u16, cr: u16| ycc::<Fine>(120 << 4, cb, cr).map(|value| f64::from(value) / 16.0);
+            let (at_cb, at_cr) = (u16::from(cb) << 4, u16::from(cr) << 4);
+            assert_eq!(fine(at_cb, at_cr), whole(cb, cr));
+            let [r, _, b] = fine(at_cb + 4, at_cr + 12);
+            assert_eq!(r, 0.25 * whole(cb, cr)[0] + 0.75 * whole(cb, cr + 1)[0]);
+            assert_eq!(b, 0.75 * whole(cb, cr)[2] + 0.25 * whole(cb + 1, cr)[2]);
+        }
+    }
 }
