@@ -31,7 +31,7 @@ def main():
     rows = []
     for name in chosen:
         rows.append((against_tract if args.zoo else against_onnxruntime)(name, found[name], args))
-        print(report.table(["", *rows[-1][1:]], []).splitlines()[0], file=sys.stderr, flush=True)
+        print(report.table(rows[-1], []).splitlines()[0], file=sys.stderr, flush=True)
     where = (f"{report.machine()}; {report.versions('onnxruntime')}. {args.rounds} alternating rounds of about {args.turn} s "
              f"a side on one core, CPU time; **median** (least–most).")
     if args.zoo:

@@ -24,7 +24,11 @@ pub async fn run(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 fn check(found: &FoundModel) -> Result<(), Failure> {
-    let say = |step: &str, text: &str| writeln!(io::stdout(), "{step:<10} {text}").map_err(Failure::unavailable);
+    let say = |step: &str, text: &str| match writeln!(io::stdout(), "{step:<10} {text}") {
+        // A reader that has seen enough (`| head`) ends the printing and not the check: the exit code is its answer.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.map_err(Failure::from),
+    };
     let package = PackageSource::from(found.directory.clone()).open()?;
     let input = &package.spec().input;
     say("package", &format!("{} version {}", package.id(), package.spec().version))?;

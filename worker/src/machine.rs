@@ -27,6 +27,13 @@ pub fn keep_freed_memory() {
     }
 }
 
+/// Gives what is free now back to the kernel, once: loading a model takes several times what is kept of it.
+pub fn give_back_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the allocator looks through its free pieces under its own lock; pieces in use stay as they are.
+    let _nothing_to_give = unsafe { libc::malloc_trim(0) };
+}
+
 /// Memory kept beside everything that is measured: what the parent may yet grow by, and what the kernel charges to the cgroup.
 const MARGIN: u64 = 64 << 20;
 

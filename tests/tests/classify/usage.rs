@@ -76,6 +76,18 @@ fn help_and_version_succeed_and_check_accepts_the_builtin_model() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_ends_the_printing_and_not_the_check() {
+    let empty = Folder::new();
+    for (package, code) in [("builtin", 0), (empty.path().to_str().unwrap(), 64)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = crate::run::worker(&["check", package]).stdout(writer).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!((output.status.code(), said.is_empty()), (Some(code), code == 0), "{said}");
+    }
+}
+
+#[test]
 fn a_terminated_run_says_so_and_can_be_started_again() {
     let folder = Folder::with_images(40);
     // It cannot end by itself before it is told to.

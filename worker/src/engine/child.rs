@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::os::fd::AsFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -11,6 +11,7 @@ use std::thread;
 use rustix::process::{Resource, Rlimit, Signal};
 
 use super::protocol::{EngineConfig, Reply, Request};
+use crate::machine;
 use crate::pipeline::{Pipeline, PipelineThread};
 
 /// Longest side of a thumbnail in pixels: twice what the report shows, for dense screens.
@@ -34,6 +35,7 @@ pub fn run() -> io::Result<()> {
         Ok(pipeline) => pipeline,
         Err(reason) => return replies.send(&Reply::Refused(format!("{reason:#}"))),
     };
+    machine::give_back_freed_memory();
     limit_memory(config.memory)?;
     replies.send(&Reply::Ready)?;
 
@@ -64,7 +66,9 @@ fn load(config: &EngineConfig) -> anyhow::Result<Pipeline> {
     );
     let pipeline = Pipeline::load(package, &config.settings)?;
     if config.check_golden {
-        pipeline.check_golden()?;
+        // On a thread that ends with it, and with it the buffers that it would keep for a next image.
+        let checked = thread::scope(|scope| scope.spawn(|| pipeline.check_golden()).join());
+        checked.unwrap_or_else(|panic| resume_unwind(panic))?;
     }
     Ok(pipeline)
 }
