@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from PIL import Image
+from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 
 from network import MEAN, STD
@@ -19,6 +19,7 @@ from network import MEAN, STD
 OFFICIAL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 OFFICIAL_MD5 = "c58f30108f718f92721af3b95e74349a"
 LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+BILINEAR = Image.Resampling.BILINEAR
 SHIFT = 4  # pixels of random translation
 CUTOUT = 12  # side of the square that is blanked
 
@@ -78,12 +79,12 @@ def official(folder: Path) -> tuple[Images, Images]:
 
 
 class Augmented:
-    """Training images with random flip, translation and cutout, drawn anew each epoch from one seed."""
+    """Training images, changed anew each epoch: all draws come from one seed, whatever thread makes a batch."""
 
     def __init__(self, images: Images, seed: int) -> None:
         self.labels = images.labels
-        self.padded = torch.nn.functional.pad(images.normalised(), (SHIFT,) * 4, mode="reflect")
-        self.padded = self.padded.contiguous(memory_format=torch.channels_last)
+        around = ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0))
+        self.padded = np.pad(images.pixels.permute(0, 2, 3, 1).numpy(), around, mode="reflect")
         self.seed = seed
         self.flipped = self._generator(-1).choice(2, len(images)).astype(bool)
 
@@ -91,21 +92,87 @@ class Augmented:
         return np.random.default_rng((self.seed, epoch + 1))
 
     def epoch(self, epoch: int, size: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The batches of an epoch as (indices [size], draws [size,4]); what is left over is not used."""
+        """The batches of an epoch as (indices [size], draws [size,8], from 0 to 1); what is left over is not used."""
         rng = self._generator(epoch)
-        count = len(self.labels)
-        draws = np.concatenate((rng.integers(0, 2 * SHIFT + 1, (count, 2)), rng.integers(0, 32, (count, 2))), axis=1)
-        order = rng.permutation(count)
-        return [(i, draws[i]) for i in (order[k : k + size] for k in range(0, count - size + 1, size))]
+        draws = rng.random((len(self.labels), 8))
+        order = rng.permutation(len(self.labels))
+        return [(i, draws[i]) for i in (order[k : k + size] for k in range(0, len(order) - size + 1, size))]
 
-    def batch(self, epoch: int, indices: np.ndarray, draws: np.ndarray, side: int) -> tuple[Tensor, Tensor]:
-        """float32 [N,3,side,side] (channels last) and labels [N]. Each image is flipped in every second epoch."""
-        out = torch.empty((len(indices), 3, 32, 32), memory_format=torch.channels_last)
-        for k, (i, (dy, dx, cy, cx)) in enumerate(zip(indices, draws, strict=True)):
-            image = self.padded[i, :, dy : dy + 32, dx : dx + 32]
-            out[k] = image.flip(2) if self.flipped[i] ^ bool(epoch % 2) else image
-            half = CUTOUT // 2
-            out[k, :, max(cy - half, 0) : cy + half, max(cx - half, 0) : cx + half] = 0
+    def batch(
+        self, epoch: int, indices: np.ndarray, draws: np.ndarray, side: int, strong: bool
+    ) -> tuple[Tensor, Tensor]:
+        """float32 [N,3,side,side] (channels last), and the share of each class in each image [N,classes].
+
+        Each image is flipped in every second epoch, moved by up to `SHIFT` pixels, and loses a square of `CUTOUT`
+        pixels a side. With `strong`, it is distorted before, and in every second image the square is of any size and
+        shows a part of another image, which then counts by its area (CutMix).
+        """
+        crops = np.empty((len(indices), 32, 32, 3), np.uint8)
+        corners = (draws[:, :2] * (2 * SHIFT + 1)).astype(int)
+        for k, (i, (y, x)) in enumerate(zip(indices, corners, strict=True)):
+            image = distorted(self.padded[i], *draws[k, 5:7]) if strong else self.padded[i]
+            crop = image[y : y + 32, x : x + 32]
+            crops[k] = crop[:, ::-1] if self.flipped[i] ^ bool(epoch % 2) else crop
+        labels = self.labels[torch.from_numpy(indices)]
+        pixels = Images(torch.from_numpy(crops).permute(0, 3, 1, 2), labels).normalised()
+        mixed = torch.from_numpy(draws[:, 4] < 0.5) & strong
+        sides = torch.where(mixed, torch.from_numpy(32 * np.sqrt(draws[:, 7])), float(CUTOUT))
+        square = squares(torch.from_numpy(draws[:, 2:4]) * 32, sides, 32)
+        others = torch.where(mixed.view(-1, 1, 1, 1), pixels.roll(1, 0), 0.0)
+        pixels = torch.where(square, others, pixels).contiguous(memory_format=torch.channels_last)
+        share = torch.where(mixed, square.float().mean((1, 2, 3)), 0.0).unsqueeze(1)
+        classes = torch.nn.functional.one_hot(labels, len(LABELS)).float()
         if side != 32:
-            out = torch.nn.functional.interpolate(out, (side, side), mode="bilinear", antialias=True)
-        return out, self.labels[indices]
+            pixels = torch.nn.functional.interpolate(pixels, (side, side), mode="bilinear", antialias=True)
+        return pixels, (1 - share) * classes + share * classes.roll(1, 0)
+
+
+def squares(centres: Tensor, sides: Tensor, size: int) -> Tensor:
+    """bool [N,1,size,size], true in a square around each of `centres` [N,2] (y, x) with each of `sides` [N]."""
+    at = torch.arange(size) + 0.5
+    inside = ((at - centres.unsqueeze(2)).abs() < sides.view(-1, 1, 1) / 2).unsqueeze(1)
+    return inside[:, :, 0].unsqueeze(3) & inside[:, :, 1].unsqueeze(2)
+
+
+def distorted(pixels: np.ndarray, which: float, strength: float) -> np.ndarray:
+    """`pixels` uint8 [S,S,3] after one of thirteen changes, or as they are (3 times in 16). Draws from 0 to 1."""
+    side = len(pixels)
+    signed = 2 * strength - 1
+    middle = side / 2
+
+    def affine(a: float, b: float, c: float, d: float) -> Image.Image:
+        """The pixel at (x, y) from the middle comes from (a x + b y, c x + d y)."""
+        rest = (middle - (a + b) * middle, middle - (c + d) * middle)
+        return image.transform(image.size, Image.Transform.AFFINE, (a, b, rest[0], c, d, rest[1]), BILINEAR)
+
+    image = Image.fromarray(pixels)
+    match int(16 * which):
+        case 0:
+            image = image.rotate(20 * signed, BILINEAR)
+        case 1:
+            image = affine(1, 0.25 * signed, 0, 1)
+        case 2:
+            image = affine(1, 0, 0.25 * signed, 1)
+        case 3:
+            image = affine(1 + 0.2 * signed, 0, 0, 1 + 0.2 * signed)
+        case 4:
+            image = affine(1 + 0.2 * signed, 0, 0, 1)
+        case 5:
+            image = ImageEnhance.Brightness(image).enhance(1 + 0.6 * signed)
+        case 6:
+            image = ImageEnhance.Contrast(image).enhance(1 + 0.6 * signed)
+        case 7:
+            image = ImageEnhance.Color(image).enhance(1 + 0.8 * signed)
+        case 8:
+            image = ImageEnhance.Sharpness(image).enhance(1 + 0.9 * signed)
+        case 9:
+            image = ImageOps.posterize(image, 8 - int(5 * strength))
+        case 10:
+            image = ImageOps.solarize(image, 256 - int(128 * strength))
+        case 11:
+            image = ImageOps.autocontrast(image)
+        case 12:
+            image = ImageOps.equalize(image)
+        case _:
+            return pixels
+    return np.asarray(image)

@@ -7,6 +7,7 @@ started again with the same arguments, the run goes on from there. The test imag
 """
 
 import argparse
+import copy
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from torch.nn import functional as F
 import data
 from network import Network
 from onnx_export import write_package
+from schedule import CYCLES, EPOCHS, cycles_done, place
 
 STEP = 2000  # images per optimiser step
 MICRO = 250  # images per forward and backward pass, and per normalisation
@@ -28,9 +30,7 @@ SMOOTHING = 0.2
 FILTER_RATE, FILTER_MOMENTUM = 0.24, 0.6
 BIAS_RATE, HEAD_RATE, MOMENTUM = 0.053, 0.67, 0.85
 DECAY = 2e-6 * STEP
-KNEE = (9 / 16, 0.55)  # share of the epochs, share of the rates
 CALIBRATION = 10_000  # images that set the statistics of the normalisations
-SMALL = (0.4, 24)  # share of the epochs, the first ones, that see smaller images; their side: half the work
 WHITEN_BIAS_EPOCHS = 3  # then the first layer is frozen entirely, which saves its gradient
 
 
@@ -65,21 +65,14 @@ def orthogonal(x: Tensor) -> Tensor:
     return x
 
 
-def schedule(epoch: float, epochs: int) -> float:
-    """Share of the rates at `epoch`, a fraction counted from 0: it falls slowly until the knee, then to zero."""
-    knee, level = KNEE[0] * epochs, KNEE[1]
-    return 1 - (1 - level) * epoch / knee if epoch < knee else level * (epochs - epoch) / (epochs - knee)
-
-
 class Trainer:
     """Runs the micro-batches of a step on several threads, one core each, without a barrier inside a pass.
 
     Gradients are summed in the order of the micro-batches, so the result does not depend on the timing.
     """
 
-    def __init__(self, images: data.Images, epochs: int, threads: int, seed: int) -> None:
+    def __init__(self, images: data.Images, threads: int, seed: int) -> None:
         torch.manual_seed(seed)
-        self.epochs = epochs
         self.images = images
         self.augmented = data.Augmented(images, seed)
         self.net = Network()
@@ -105,32 +98,32 @@ class Trainer:
             self.net.whiten.bias.requires_grad_(False)
         filters = len(self.filters)
         trained = [p for p in self.filters + self.others if p.requires_grad]
-        side = SMALL[1] if self.done < SMALL[0] * self.epochs else 32
+        cycle, passed, phase = place(self.done)
         batches = self.augmented.epoch(self.done, STEP)
         loss_sum = right_sum = 0.0
         for number, (indices, draws) in enumerate(batches):
 
             def micro(start: int, indices=indices, draws=draws) -> tuple[float, int, tuple[Tensor, ...]]:
                 part = slice(start, start + MICRO)
-                x, y = self.augmented.batch(self.done, indices[part], draws[part], side)
+                x, y = self.augmented.batch(self.done, indices[part], draws[part], phase.side, phase.strong)
                 with torch.autocast("cpu", dtype=torch.bfloat16):
                     logits = self.net(x)
                 loss = F.cross_entropy(logits.float(), y, label_smoothing=SMOOTHING, reduction="sum")
-                right = int((logits.argmax(1) == y).sum())
+                right = int((logits.argmax(1) == y.argmax(1)).sum())
                 return loss.item(), right, torch.autograd.grad(loss, trained)
 
             total: list[Tensor] | None = None
             for loss, right, gradients in self.pool.map(micro, range(0, STEP, MICRO)):
                 loss_sum, right_sum = loss_sum + loss, right_sum + right
                 total = list(gradients) if total is None else [a.add_(b) for a, b in zip(total, gradients, strict=True)]
-            left = schedule(self.done + number / len(batches), self.epochs)
+            share = cycle.share(passed + number / len(batches))
             for group in self.sgd.param_groups:
-                group["lr"] = group["rate"] * left
+                group["lr"] = group["rate"] * share
             for parameter, gradient in zip(trained[filters:], total[filters:], strict=True):
                 parameter.grad = gradient
             self.sgd.step()
             self.sgd.zero_grad()
-            self.muon.step(total[:filters], FILTER_RATE * left)
+            self.muon.step(total[:filters], FILTER_RATE * share)
         self.done += 1
         seen = len(batches) * STEP
         return loss_sum / seen, right_sum / seen
@@ -171,7 +164,6 @@ def main() -> None:
     parser.add_argument("--test", type=Path, help="the same, for the final measurement")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model package")
     parser.add_argument("--work", type=Path, default=Path("work"), help="checkpoints and fetched data")
-    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--holdout", type=int, default=0, help="training images kept for choices, shown each epoch")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=1)
@@ -184,24 +176,35 @@ def main() -> None:
     )
     keep = len(train) - args.holdout
     held = data.Images(train.pixels[keep:], train.labels[keep:])
-    trainer = Trainer(data.Images(train.pixels[:keep], train.labels[:keep]), args.epochs, args.threads, args.seed)
+    trainer = Trainer(data.Images(train.pixels[:keep], train.labels[:keep]), args.threads, args.seed)
     checkpoint = args.work / "checkpoint.pt"
     if checkpoint.exists():
         trainer.load(checkpoint)
         print(f"going on after epoch {trainer.done}", flush=True)
-    while trainer.done < args.epochs:
+    while trainer.done < EPOCHS:
         start = time.monotonic()
         loss, accuracy = trainer.run_epoch()
         seconds = time.monotonic() - start
-        line = f"epoch {trainer.done}/{args.epochs} loss {loss:.4f} accuracy {accuracy:.4f} {seconds:.0f} s"
+        line = f"epoch {trainer.done}/{EPOCHS} loss {loss:.4f} accuracy {accuracy:.4f} {seconds:.0f} s"
+        if cycles_done(trainer.done) > cycles_done(trainer.done - 1):
+            torch.save(trainer.net.state_dict(), snapshot(args.work, cycles_done(trainer.done)))
         trainer.save(checkpoint)
         if args.holdout:
             trainer.calibrate()
             line += f" held out {trainer.accuracy(held):.4f}"
         print(line, flush=True)
-    trainer.calibrate()
-    print(f"test images: {trainer.accuracy(test):.4f}", flush=True)
-    write_package(trainer.net, args.out)
+    snapshots = []
+    for number in range(1, len(CYCLES) + 1):
+        trainer.net.load_state_dict(torch.load(snapshot(args.work, number), weights_only=True))
+        trainer.calibrate()
+        print(f"test images, network {number} by itself: {trainer.accuracy(test):.4f}", flush=True)
+        snapshots.append(copy.deepcopy(trainer.net))
+    write_package(snapshots, args.out)
+
+
+def snapshot(work: Path, cycle: int) -> Path:
+    """Where the network at the end of a cycle, counted from 1, is kept."""
+    return work / f"network{cycle}.pt"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,30 @@
 //! The built-in package, compiled into the binary so that it works anywhere.
 
-/// Name and contents of every file of the built-in package (`cifar10/package`).
-pub(crate) const FILES: [(&str, &[u8]); 4] = [
+use miniz_oxide::inflate::decompress_to_vec_zlib;
+
+/// Name and contents of every file of the built-in package (`cifar10/package`) but the graph.
+const TEXTS: [(&str, &[u8]); 3] = [
     ("golden.jsonl", include_bytes!("../cifar10/package/golden.jsonl")),
     ("labels.txt", include_bytes!("../cifar10/package/labels.txt")),
-    ("model.onnx", include_bytes!("../cifar10/package/model.onnx")),
     ("model.toml", include_bytes!("../cifar10/package/model.toml")),
 ];
+
+/// The graph, packed by the build script.
+const GRAPH: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/model.onnx.zlib"));
+
+/// Contents of a file of text; none if there is no such file.
+pub(crate) fn text(name: &str) -> String {
+    let bytes = TEXTS.iter().find(|(file, _)| *file == name).map_or(&[][..], |(_, bytes)| bytes);
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// `model.onnx`.
+pub(crate) fn graph() -> Vec<u8> {
+    // What the build packed can be unpacked; if it could not, the graph would be refused as empty.
+    decompress_to_vec_zlib(GRAPH).unwrap_or_default()
+}
+
+/// Name and contents of every file.
+pub(crate) fn files(graph: &[u8]) -> impl Iterator<Item = (&'static str, &[u8])> {
+    TEXTS.into_iter().chain([("model.onnx", graph)])
+}

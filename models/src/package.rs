@@ -24,13 +24,13 @@ pub enum OnnxSource<'a> {
     /// A file; external data, if any, lies beside it.
     File(&'a Path),
     /// The whole graph, weights included.
-    Bytes(&'static [u8]),
+    Bytes(&'a [u8]),
 }
 
 #[derive(Clone, Debug)]
 enum Onnx {
     File(PathBuf),
-    Bytes(&'static [u8]),
+    Bytes(Vec<u8>),
 }
 
 /// Why a directory is no model package.
@@ -75,11 +75,10 @@ impl Package {
 
     /// The built-in package: a small CIFAR-10 classifier.
     pub fn builtin() -> Result<Self, PackageError> {
-        let bytes = |name| builtin::FILES.iter().find(|(file, _)| *file == name).map_or(&[][..], |(_, bytes)| bytes);
-        let text = |name| String::from_utf8_lossy(bytes(name)).into_owned();
+        let (text, graph) = (builtin::text, builtin::graph());
         let texts = Texts { spec: text("model.toml"), labels: text("labels.txt"), golden: text("golden.jsonl") };
-        let digest = Digest::of_files(builtin::FILES.iter().map(|(name, bytes)| (*name, Digest::of(bytes))));
-        Self::assemble(Path::new("builtin"), texts, digest, Onnx::Bytes(bytes("model.onnx")))
+        let digest = Digest::of_files(builtin::files(&graph).map(|(name, bytes)| (name, Digest::of(bytes))));
+        Self::assemble(Path::new("builtin"), texts, digest, Onnx::Bytes(graph))
     }
 
     fn assemble(package: &Path, texts: Texts, digest: Digest, onnx: Onnx) -> Result<Self, PackageError> {
