@@ -14,6 +14,7 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {
+    machine::begin();
     machine::keep_freed_memory();
     match cli.command {
         // It says what there is to say to its parent.
