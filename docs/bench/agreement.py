@@ -35,10 +35,13 @@ def main():
                 lines.extend(map(json.loads, output.splitlines()))
     rows = []
     for package, lines in answers.items():
-        same, differences = sum(line["same"] for line in lines), [line["difference"] for line in lines]
-        rows.append([package.name, len(lines), f"{same} ({same / len(lines):.1%})",
-                     f"{statistics.median(differences):.5f}", f"{max(differences):.4f}"])
-    head = ["model", "photos", "same best class", "score difference, median", "largest"]
+        of = {key: [line[key] for line in lines] for key in ("same", "lead", "difference", "pixels")}
+        same, leads = sum(of["same"]), [line["lead"] for line in lines if not line["same"]]
+        rows.append(["built-in" if package.name == "package" else package.name, len(lines), f"{same} ({same / len(lines):.1%})",
+                     f"{max(leads):.4f}" if leads else "", f"{statistics.median(of['difference']):.5f}",
+                     f"{max(of['difference']):.4f}", f"{statistics.mean(of['pixels']):.3f}"])
+    head = ["model", "photos", "same best class", "its lead where it is not the same, at most", "score difference, median", "largest",
+            "samples differ by, of 255"]
     text = report.table(head, rows)
     print(text) if args.dry else report.write("agreement", text)
 

@@ -39,7 +39,8 @@ impl Resizer {
         match image.samples() {
             Samples::Bytes(pixels) if filter == Filter::Nearest => nearest(pixels, row, across, down, out),
             Samples::Bytes(pixels) => self.bytes.set(filter, across, down).resize(pixels, row, down_first, out),
-            Samples::Fine(pixels) => self.fine.set(filter, across, down).resize(pixels, row, down_first, out),
+            // Without rounding in between the order hardly matters: columns are wide vectors all the way.
+            Samples::Fine(pixels) => self.fine.set(filter, across, down).resize(pixels, row, true, out),
         }
     }
 }

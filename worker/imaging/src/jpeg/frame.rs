@@ -1,7 +1,7 @@
 //! What a JPEG's headers say: its frame, its tables, its colours.
 
 use super::huffman::Huffman;
-use super::idct::Size;
+use super::scale::Size;
 use crate::DecodeError;
 
 /// The coefficients of a block from low to high frequency, as positions row by row.

@@ -78,7 +78,7 @@ impl Symbol {
 }
 
 /// A symbol with its coefficient, and the symbol after it with its own, if all that is found in one look; otherwise the
-/// first takes the place of the second. In a register, from the lowest byte: bits of both, bits of the first,
+/// symbol is the second one, after a zero in its place. In a register, from the lowest byte: bits of both, bits of the first,
 /// coefficients that are done after the first, and after both (as in [`Symbol`]), and the two values, two bytes each.
 /// Zero means "not found in one look".
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -93,12 +93,11 @@ impl Pair {
             (symbol.bits() > 0 && symbol.bits() <= known).then_some((symbol.bits(), symbol.advance(), value))
         };
         let Some((first_bits, advance, value)) = found(bits, FAST_BITS) else { return Self::default() };
-        let end = (first_bits, advance, value);
-        let (more, further, second) = match found(bits << first_bits, FAST_BITS - first_bits) {
-            Some((more, further, second)) if advance < 64 => (first_bits + more, advance + further, second),
-            _ => end,
+        let (more, further, values) = match found(bits << first_bits, FAST_BITS - first_bits) {
+            Some((more, further, second)) if advance < 64 => (first_bits + more, advance + further, [value, second]),
+            _ => (first_bits, advance, [0, value]),
         };
-        let [low, high] = [value, second].map(|value| u64::from(value as u16));
+        let [low, high] = values.map(|value| u64::from(value as u16));
         Self(
             u64::from(u32::from_le_bytes([more, first_bits, advance, further].map(|part| part as u8)))
                 | low << 32
@@ -136,13 +135,19 @@ impl Pair {
         self.0 as usize >> 24 & 0xff
     }
 
-    /// The first coefficient.
+    /// The first coefficient, or the only one.
     #[inline(always)]
-    pub fn value(self) -> i32 {
+    pub fn only(self) -> i32 {
+        if self.bits() == self.first_bits() { self.second() } else { self.first() }
+    }
+
+    /// The first coefficient; zero if there is only one.
+    #[inline(always)]
+    pub fn first(self) -> i32 {
         i32::from((self.0 >> 32) as i16)
     }
 
-    /// The second coefficient.
+    /// The second coefficient, or the only one.
     #[inline(always)]
     pub fn second(self) -> i32 {
         i32::from((self.0 >> 48) as i16)
@@ -308,7 +313,7 @@ mod tests {
                 continue;
             }
             assert_eq!(
-                (pair.first_bits(), pair.advance(), pair.value()),
+                (pair.first_bits(), pair.advance(), pair.only()),
                 (first.bits(), first.advance() as usize, value)
             );
             let both = first.bits() + second.bits();

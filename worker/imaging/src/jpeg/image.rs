@@ -3,9 +3,9 @@
 use super::bits::Bits;
 use super::file::{File, Segment};
 use super::frame::{Component, Frame};
-use super::idct::{Coefficients, Size};
 use super::planes::{Color, Plane, rgb};
 use super::progressive::{Pass, Stored};
+use super::scale::{Scale, Source};
 use super::scan::{Blocks, Carry, End, Scan, Sequential};
 use super::window::Window;
 use crate::{DecodeError, buffers, geometry::Part, sample::Sample};
@@ -17,8 +17,8 @@ const MOST_SCANS: usize = 200;
 pub(super) struct Image<'a, S: Sample> {
     window: &'a Window,
     planes: Vec<Plane<S>>,
-    /// The quantisation table of each component, as it stood at the component's first scan.
-    quantisation: Vec<Option<[u16; 64]>>,
+    /// How the blocks of each component become samples, by the quantisation table as it stood at the component's first scan.
+    scales: Vec<Option<Scale>>,
     /// Coefficients of each component of a progressive file.
     stored: Vec<Stored>,
     /// For each component and coefficient of a progressive file, the bits that are still left out.
@@ -29,14 +29,12 @@ impl<'a, S: Sample> Image<'a, S> {
     pub fn new(frame: &Frame, window: &'a Window) -> Self {
         let reduction = window.reduction;
         let components = frame.components.len();
-        let stored = |component: &Component| {
-            Stored::new(component.padded.0 * component.padded.1, frame.block_size(component, reduction))
-        };
+        let stored = |component: &Component| Stored::new(component.padded, frame.block_size(component, reduction));
         let progressive: &[Component] = if frame.progressive { &frame.components } else { &[] };
         Self {
             window,
             planes: Plane::all(frame, window),
-            quantisation: vec![None; components],
+            scales: (0..components).map(|_| None).collect(),
             stored: progressive.iter().map(stored).collect(),
             missing: vec![[u32::MAX; 64]; components],
         }
@@ -54,11 +52,11 @@ impl<'a, S: Sample> Image<'a, S> {
             };
             let scan = Scan::parse(header, frame)?;
             for part in &scan.parts {
-                let slot = &mut self.quantisation[part.component];
+                let slot = &mut self.scales[part.component];
                 if slot.is_none() {
                     let table = file.tables.quantisation[frame.components[part.component].table];
                     let missing = || DecodeError::Undecodable("a scan without its quantisation table".into());
-                    *slot = Some(table.ok_or_else(missing)?);
+                    *slot = Some(Scale::new::<S>(self.planes[part.component].size, &table.ok_or_else(missing)?));
                 }
             }
             let end = if frame.progressive { self.refine(file, frame, &scan)? } else { self.fill(file, frame, &scan)? };
@@ -84,11 +82,10 @@ impl<'a, S: Sample> Image<'a, S> {
     fn fill(&mut self, file: &File<'_>, frame: &Frame, scan: &Scan) -> Result<End, DecodeError> {
         let mut codings = Vec::with_capacity(scan.parts.len());
         for &part in &scan.parts {
-            let quantisation = self.quantisation[part.component].unwrap_or([0; 64]);
-            codings.push((part.component, Sequential::new(&file.tables, part, &quantisation)?));
+            codings.push((part.component, Sequential::new(&file.tables, part)?));
         }
         let mut blocks =
-            SequentialBlocks { codings, window: self.window, planes: &mut self.planes, block: Coefficients::ZERO };
+            SequentialBlocks { codings, window: self.window, planes: &mut self.planes, scales: &mut self.scales };
         scan.for_each_block(frame, file.tables.restart, (file.bytes, file.position), &mut blocks)
     }
 
@@ -99,29 +96,23 @@ impl<'a, S: Sample> Image<'a, S> {
         for &part in &scan.parts {
             passes.push((part.component, Pass::new(scan, part, &file.tables)?));
         }
-        let mut blocks = ProgressiveBlocks { passes, frame, stored: &mut self.stored };
+        let mut blocks = ProgressiveBlocks { passes, stored: &mut self.stored };
         scan.for_each_block(frame, file.tables.restart, (file.bytes, file.position), &mut blocks)
     }
 
     /// Turns the coefficients of a progressive file into samples.
     #[inline(always)]
-    pub fn finish(&mut self, frame: &Frame) {
-        let components = self.planes.iter_mut().zip(&self.stored).zip(&self.quantisation).zip(&frame.components);
-        for (index, (((plane, stored), quantisation), component)) in components.enumerate() {
-            let Some(quantisation) = quantisation else { continue };
-            let mut block = Coefficients::ZERO;
-            for number in 0..component.padded.0 * component.padded.1 {
-                let (x, y) = (number % component.padded.0, number / component.padded.0);
-                if !self.window.has(index, (x, y)) {
-                    continue;
-                }
-                let last = stored.dequantised(number, quantisation, &mut block);
-                plane.set((x, y), &block, last);
-                if last > 0 {
-                    block.clear();
+    pub fn finish(&mut self) -> Result<(), DecodeError> {
+        let components = self.planes.iter_mut().zip(&self.stored).zip(&mut self.scales).zip(&self.window.blocks);
+        for (((plane, stored), scale), blocks) in components {
+            let Some(scale) = scale else { continue };
+            for y in blocks.rows.clone() {
+                for x in blocks.columns.clone() {
+                    plane.set((x, y), scale, stored.whole((x, y)))?;
                 }
             }
         }
+        Ok(())
     }
 
     /// What is wanted of the image, in RGB.
@@ -147,7 +138,7 @@ struct SequentialBlocks<'a, S: Sample> {
     codings: Vec<(usize, Sequential<'a>)>,
     window: &'a Window,
     planes: &'a mut [Plane<S>],
-    block: Coefficients,
+    scales: &'a mut [Option<Scale>],
 }
 
 impl<S: Sample> Blocks for SequentialBlocks<'_, S> {
@@ -157,27 +148,14 @@ impl<S: Sample> Blocks for SequentialBlocks<'_, S> {
         bits: &mut Bits<'_>,
         carry: &mut Carry,
         number: usize,
-        (x, y): (usize, usize),
+        place: (usize, usize),
     ) -> Result<(), DecodeError> {
         let (component, coding) = &self.codings[number];
-        let last_dc = &mut carry.dc[number];
-        if !self.window.has(*component, (x, y)) {
-            coding.read_dc(bits, last_dc)?;
-            return Ok(());
+        let block = coding.block(bits, &mut carry.dc[number]);
+        match &mut self.scales[*component] {
+            Some(scale) if self.window.has(*component, place) => self.planes[*component].set(place, scale, block),
+            _ => block.first().map(drop),
         }
-        let plane = &mut self.planes[*component];
-        let last = match plane.size {
-            Size::One => {
-                self.block[0] = coding.read_dc(bits, last_dc)?;
-                0
-            }
-            _ => coding.read(bits, last_dc, &mut self.block)?,
-        };
-        plane.set((x, y), &self.block, last);
-        if last > 0 {
-            self.block.clear();
-        }
-        Ok(())
     }
 }
 
@@ -185,7 +163,6 @@ impl<S: Sample> Blocks for SequentialBlocks<'_, S> {
 struct ProgressiveBlocks<'a> {
     /// For every part, its component and what this scan does to it.
     passes: Vec<(usize, Pass<'a>)>,
-    frame: &'a Frame,
     stored: &'a mut [Stored],
 }
 
@@ -196,10 +173,10 @@ impl Blocks for ProgressiveBlocks<'_> {
         bits: &mut Bits<'_>,
         carry: &mut Carry,
         number: usize,
-        (x, y): (usize, usize),
+        place: (usize, usize),
     ) -> Result<(), DecodeError> {
         let (component, pass) = &self.passes[number];
-        let mut block = self.stored[*component].block(y * self.frame.components[*component].padded.0 + x);
+        let mut block = self.stored[*component].block(place);
         pass.read(bits, &mut carry.dc[number], &mut carry.end_of_band, &mut block)
     }
 }

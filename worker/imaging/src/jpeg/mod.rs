@@ -2,7 +2,8 @@
 //!
 //! Written for two things that the decoders at hand do not give together: pixels that equal those of libjpeg (and so of
 //! Pillow) to the last bit, on every machine, and a decode at reduced scale that is as fast as the entropy coding
-//! allows. It needs no other crate, and its only `unsafe` is the call of a function that is compiled for AVX2.
+//! allows. It needs no other crate, and its only `unsafe` is AVX2: calls of functions that are compiled for it, and eight
+//! integers at once (`lanes`).
 
 mod bits;
 mod file;
@@ -10,8 +11,11 @@ mod frame;
 mod huffman;
 mod idct;
 mod image;
+mod lanes;
+mod means;
 mod planes;
 mod progressive;
+mod scale;
 mod scan;
 mod window;
 
@@ -91,7 +95,7 @@ fn read_portable<S: Sample>(
 ) -> Result<(Vec<S>, bool), DecodeError> {
     let mut image = Image::new(frame, window);
     let whole = image.read(file, frame)?;
-    image.finish(frame);
+    image.finish()?;
     Ok((image.pixels(color), whole))
 }
 

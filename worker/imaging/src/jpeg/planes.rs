@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::frame::{Component, Frame};
-use super::idct::{Coefficients, Size, transform};
+use super::scale::{Scale, Size, Source};
 use super::window::Window;
 use crate::sample::Sample;
-use crate::{buffers, geometry::Part};
+use crate::{DecodeError, buffers, geometry::Part};
 
 /// The samples of one component.
 pub(super) struct Plane<S: Sample> {
@@ -51,10 +51,15 @@ impl<S: Sample> Plane<S> {
 
     /// Writes the samples of the block in this column and row, which is one of those that are decoded.
     #[inline(always)]
-    pub fn set(&mut self, (column, row): (usize, usize), block: &Coefficients, last: usize) {
+    pub fn set(
+        &mut self,
+        (column, row): (usize, usize),
+        scale: &mut Scale,
+        from: impl Source,
+    ) -> Result<(), DecodeError> {
         let side = self.size.side();
         let start = ((row - self.first.1) * self.stride + column - self.first.0) * side;
-        transform(self.size, block, last, &mut self.samples[start..], self.stride);
+        scale.write(from, &mut self.samples[start..], self.stride)
     }
 
     /// The samples of some columns of row `y` of the image. Twice as large planes are interpolated with a triangle, others repeat
@@ -172,8 +177,9 @@ pub(super) fn rgb<S: Sample>(color: Color, [first, second, third, fourth]: [&[S]
             }
         }
         Color::Ycc => {
-            for (((out, &y), &cb), &cr) in out.iter_mut().zip(first).zip(second).zip(third) {
-                *out = ycc(y, cb, cr);
+            let pieces = first.chunks(AT_ONCE).zip(second.chunks(AT_ONCE)).zip(third.chunks(AT_ONCE));
+            for (out, ((y, cb), cr)) in out.chunks_mut(AT_ONCE).zip(pieces) {
+                of_ycc([y, cb, cr], out);
             }
         }
         Color::Cmyk | Color::Ycck => {
@@ -190,6 +196,22 @@ pub(super) fn rgb<S: Sample>(color: Color, [first, second, third, fourth]: [&[S]
                 *out = [grey; 3];
             }
         }
+    }
+}
+
+/// Pixels that are converted at once, at most.
+const AT_ONCE: usize = 32;
+
+/// Pixels from luma and colour differences. Channel by channel, of which compilers make better vectors, and then together.
+#[inline(always)]
+fn of_ycc<S: Sample>([y, cb, cr]: [&[S]; 3], out: &mut [[S; 3]]) {
+    let [mut red, mut green, mut blue] = [[S::default(); AT_ONCE]; 3];
+    let rgb = red.iter_mut().zip(&mut green).zip(&mut blue);
+    for (((r, g), b), ((&y, &cb), &cr)) in rgb.zip(y.iter().zip(cb).zip(cr)) {
+        [*r, *g, *b] = ycc(y, cb, cr);
+    }
+    for (((out, &r), &g), &b) in out.iter_mut().zip(&red).zip(&green).zip(&blue) {
+        *out = [r, g, b];
     }
 }
 

@@ -3,13 +3,15 @@
 use super::bits::Bits;
 use super::frame::{Tables, ZIGZAG};
 use super::huffman::{Huffman, coefficient};
-use super::idct::{Coefficients, Size};
+use super::scale::{Sink, Size, Source};
 use super::scan::{Part, Scan, ac, dc, difference};
 use crate::DecodeError;
 
 /// Coefficients of a component, not dequantised: only those that count at its scale, and apart from each other what most
 /// scans touch and what few do. So the many passes over a large file mostly stay in the cache.
 pub(super) struct Stored {
+    /// Blocks of a row.
+    across: usize,
     /// The first coefficient of each block.
     first: Vec<i16>,
     /// For each block a bit for every other coefficient, in zigzag order, that is not zero.
@@ -33,7 +35,7 @@ pub(super) struct Block<'a> {
 
 impl Stored {
     /// Zeros.
-    pub fn new(blocks: usize, size: Size) -> Self {
+    pub fn new((across, down): (usize, usize), size: Size) -> Self {
         let mut count = 0;
         let slots = std::array::from_fn(|at| {
             if at == 0 || !size.reads(usize::from(ZIGZAG[at])) {
@@ -43,12 +45,14 @@ impl Stored {
             (count - 1) as u8
         });
         let count = usize::from(count as u8);
-        Self { first: vec![0; blocks], set: vec![0; blocks], values: vec![0; blocks * count], slots, count }
+        let blocks = across * down;
+        Self { across, first: vec![0; blocks], set: vec![0; blocks], values: vec![0; blocks * count], slots, count }
     }
 
     /// A block to change.
     #[inline(always)]
-    pub fn block(&mut self, number: usize) -> Block<'_> {
+    pub fn block(&mut self, (column, row): (usize, usize)) -> Block<'_> {
+        let number = row * self.across + column;
         Block {
             first: &mut self.first[number],
             set: &mut self.set[number],
@@ -57,22 +61,40 @@ impl Stored {
         }
     }
 
-    /// Dequantises a block into `block`, which holds zeros, and gives the position of the last coefficient that is not
-    /// zero, in zigzag order; 0 if there is none but the first one.
+    /// A block to read, of which all is known.
     #[inline(always)]
-    pub fn dequantised(&self, number: usize, steps: &[u16; 64], block: &mut Coefficients) -> usize {
-        block[0] = i32::from(self.first[number]) * i32::from(steps[0]);
-        let set = self.set[number];
-        let values = &self.values[number * self.count..][..self.count];
+    pub fn whole(&self, (column, row): (usize, usize)) -> Whole<'_> {
+        Whole { stored: self, number: row * self.across + column }
+    }
+}
+
+/// A block of [`Stored`] that all scans have refined.
+pub(super) struct Whole<'a> {
+    stored: &'a Stored,
+    number: usize,
+}
+
+impl Source for Whole<'_> {
+    #[inline(always)]
+    fn first(self) -> Result<i32, DecodeError> {
+        Ok(self.stored.first[self.number].into())
+    }
+
+    #[inline(always)]
+    fn all(self, sink: &mut impl Sink) -> Result<usize, DecodeError> {
+        let Self { stored, number } = self;
+        sink.put_first(stored.first[number].into());
+        let set = stored.set[number];
+        let values = &stored.values[number * stored.count..][..stored.count];
         let mut rest = set;
         while rest != 0 {
             let at = rest.trailing_zeros() as usize;
             rest &= rest - 1;
-            if let Some(&value) = values.get(usize::from(self.slots[at])) {
-                block[usize::from(ZIGZAG[at])] = i32::from(value) * i32::from(steps[at]);
+            if let Some(&value) = values.get(usize::from(stored.slots[at])) {
+                sink.put(at, value.into());
             }
         }
-        set.checked_ilog2().unwrap_or(0) as usize
+        Ok(set.checked_ilog2().unwrap_or(0) as usize)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Entropy-coded scans: which blocks come in which order, and how coefficients are coded.
 
 use super::bits::{Bits, Plain};
-use super::frame::{Frame, Tables, ZIGZAG};
+use super::frame::{Frame, Tables};
 use super::huffman::{Huffman, Pairs, coefficient, wrong_code};
-use super::idct::Coefficients;
+use super::scale::{Sink, Source};
 use crate::DecodeError;
 
 /// A scan header.
@@ -165,103 +165,131 @@ pub(super) struct Sequential<'a> {
     dc: &'a Huffman,
     ac: &'a Huffman,
     pairs: &'a Pairs,
-    /// What becomes of each coefficient, in zigzag order, and of what lies after the last one.
-    steps: [Step; 256],
-}
-
-/// What becomes of a coefficient.
-#[derive(Clone, Copy)]
-struct Step {
-    /// Its quantisation step; zero after the last coefficient.
-    size: i32,
-    /// Where it goes: to entry 64 after the last one.
-    place: u32,
 }
 
 /// Where reading stops at the latest, but for a wrong code: at the end of a block after its last coefficient but one.
 const LAST_END: usize = 63 + 64;
 
 impl<'a> Sequential<'a> {
-    /// For a part, with the quantisation table of its component.
-    pub fn new(tables: &'a Tables, part: Part, quantisation: &[u16; 64]) -> Result<Self, DecodeError> {
-        let mut steps = [Step { size: 0, place: 64 }; 256];
-        for ((step, &size), place) in steps.iter_mut().zip(quantisation).zip(ZIGZAG) {
-            *step = Step { size: i32::from(size), place: u32::from(place) };
-        }
+    /// For a part.
+    pub fn new(tables: &'a Tables, part: Part) -> Result<Self, DecodeError> {
         let ac = ac(tables, part)?;
-        Ok(Self { dc: dc(tables, part)?, ac, pairs: ac.pairs(), steps })
+        Ok(Self { dc: dc(tables, part)?, ac, pairs: ac.pairs() })
     }
 
-    /// Reads a block into dequantised coefficients, and gives the position of the last one, in zigzag order. `block`
-    /// holds zeros but for its first coefficient.
+    /// The next block; `last_dc` is the first coefficient of the one before.
     #[inline(always)]
-    pub fn read(&self, from: &mut Bits<'_>, last_dc: &mut i32, block: &mut Coefficients) -> Result<usize, DecodeError> {
-        let mut bits = *from;
-        *last_dc = last_dc.wrapping_add(difference(self.dc, &mut bits)?);
-        block[0] = last_dc.wrapping_mul(self.steps[0].size);
-        let mut put = |at: usize, value: i32| {
-            // The mask changes nothing: no block goes on beyond 64 + 16 + 64.
-            let Step { size, place } = self.steps[at & 0xff];
-            block[place as usize & 127] = value.wrapping_mul(size);
-        };
-        let (mut next, mut last) = (1, 0);
-        while next < 64 {
-            bits.refill();
-            let pair = self.pairs.look(&bits);
-            if pair.is_some() {
-                let between = next + pair.advance();
-                put(between - 1, pair.value());
-                if between >= 64 {
-                    // What comes next belongs to the next block.
-                    bits.consume(pair.first_bits());
-                    last = next - 1;
-                    next = between;
-                    break;
-                }
-                last = between - 1;
-                next += pair.advance_both();
-                put(next - 1, pair.second());
-                bits.consume(pair.bits());
-            } else {
-                let symbol = self.ac.look(&bits);
-                last = next - 1;
-                next += symbol.advance() as usize;
-                put(next - 1, coefficient(bits.peek() << symbol.code_bits(), symbol.size()));
-                bits.consume(symbol.bits());
+    pub fn block<'b, 'data>(&'b self, bits: &'b mut Bits<'data>, last_dc: &'b mut i32) -> Coded<'b, 'data> {
+        Coded { coding: self, bits, last_dc }
+    }
+}
+
+/// A block of a sequential scan.
+pub(super) struct Coded<'a, 'data> {
+    coding: &'a Sequential<'a>,
+    bits: &'a mut Bits<'data>,
+    last_dc: &'a mut i32,
+}
+
+impl Source for Coded<'_, '_> {
+    #[inline(always)]
+    fn first(self) -> Result<i32, DecodeError> {
+        let mut bits = *self.bits;
+        *self.last_dc = self.last_dc.wrapping_add(difference(self.coding.dc, &mut bits)?);
+        let mut next = 1;
+        // Of the bits that reading the first coefficient made valid, enough for two looks are left.
+        loop {
+            next = self.coding.pass(&mut bits, next);
+            if next >= 64 {
+                break;
             }
+            next = self.coding.pass(&mut bits, next);
+            if next >= 64 {
+                break;
+            }
+            bits.refill();
         }
-        *from = bits;
-        if next > LAST_END {
+        *self.bits = bits;
+        if next > LAST_END { Err(wrong_code()) } else { Ok(*self.last_dc) }
+    }
+
+    #[inline(always)]
+    fn all(self, sink: &mut impl Sink) -> Result<usize, DecodeError> {
+        let mut bits = *self.bits;
+        *self.last_dc = self.last_dc.wrapping_add(difference(self.coding.dc, &mut bits)?);
+        sink.put_first(*self.last_dc);
+        let mut place = Place { next: 1, last: 0 };
+        loop {
+            self.coding.take(&mut bits, &mut place, sink);
+            if place.next >= 64 {
+                break;
+            }
+            self.coding.take(&mut bits, &mut place, sink);
+            if place.next >= 64 {
+                break;
+            }
+            bits.refill();
+        }
+        *self.bits = bits;
+        if place.next > LAST_END {
             return Err(wrong_code());
         }
         // The last symbol is the end of the block, unless the block is full.
-        Ok(if next == 64 { 63 } else { last })
+        Ok(if place.next == 64 { 63 } else { place.last })
+    }
+}
+
+/// How far a block is read, in zigzag order.
+struct Place {
+    /// The coefficient that comes next: 64 or more at the end.
+    next: usize,
+    /// The last one that was read, or would have been where the block ends.
+    last: usize,
+}
+
+impl Sequential<'_> {
+    /// Hands the next one or two coefficients, or the end of the block, to `sink`. At least 11 bits must be valid.
+    #[inline(always)]
+    fn take(&self, bits: &mut Bits<'_>, place: &mut Place, sink: &mut impl Sink) {
+        let pair = self.pairs.look(bits);
+        if !pair.is_some() {
+            bits.refill();
+            let symbol = self.ac.look(bits);
+            place.last = place.next - 1;
+            place.next += symbol.advance() as usize;
+            sink.put(place.next - 1, coefficient(bits.peek() << symbol.code_bits(), symbol.size()));
+            bits.consume(symbol.bits());
+            return;
+        }
+        let between = place.next + pair.advance();
+        if between >= 64 {
+            // What comes next belongs to the next block.
+            sink.put(between - 1, pair.only());
+            bits.consume(pair.first_bits());
+            place.last = place.next - 1;
+            place.next = between;
+            return;
+        }
+        sink.put(between - 1, pair.first());
+        place.last = between - 1;
+        place.next += pair.advance_both();
+        sink.put(place.next - 1, pair.second());
+        bits.consume(pair.bits());
     }
 
-    /// Reads past a block of which only the first coefficient counts.
+    /// Reads past as much as [`take`](Self::take) takes, from coefficient `next` on; gives the one after it.
     #[inline(always)]
-    pub fn read_dc(&self, from: &mut Bits<'_>, last_dc: &mut i32) -> Result<i32, DecodeError> {
-        let mut bits = *from;
-        *last_dc = last_dc.wrapping_add(difference(self.dc, &mut bits)?);
-        let mut next = 1;
-        while next < 64 {
+    fn pass(&self, bits: &mut Bits<'_>, next: usize) -> usize {
+        let pair = self.pairs.look(bits);
+        if !pair.is_some() {
             bits.refill();
-            let pair = self.pairs.look(&bits);
-            if pair.is_some() {
-                let whole = next + pair.advance() < 64;
-                next += if whole { pair.advance_both() } else { pair.advance() };
-                bits.consume(if whole { pair.bits() } else { pair.first_bits() });
-            } else {
-                let symbol = self.ac.look(&bits);
-                next += symbol.advance() as usize;
-                bits.consume(symbol.bits());
-            }
+            let symbol = self.ac.look(bits);
+            bits.consume(symbol.bits());
+            return next + symbol.advance() as usize;
         }
-        *from = bits;
-        if next > LAST_END {
-            return Err(wrong_code());
-        }
-        Ok(last_dc.wrapping_mul(self.steps[0].size))
+        let whole = next + pair.advance() < 64;
+        bits.consume(if whole { pair.bits() } else { pair.first_bits() });
+        next + if whole { pair.advance_both() } else { pair.advance() }
     }
 }
 
