@@ -3,6 +3,7 @@
 mod activation;
 mod border;
 mod buffer;
+mod cache;
 mod channel_map;
 mod channelwise;
 mod convolution;

@@ -2,6 +2,7 @@
 
 use crate::activation::Activation;
 use crate::buffer::Buffer;
+use crate::cache;
 use crate::elementwise::activate_with;
 use crate::isa::Isa;
 use crate::layout::BLOCK;
@@ -9,8 +10,8 @@ use crate::panel::{Panels, Reads, Rows, Run};
 use crate::shape::{Unsupported, check_len};
 use crate::table::Kernels;
 
-/// Floats of the left-hand side that pass through all panels before the next ones.
-const STRIP: usize = 96 * 1024;
+/// Eighths of the second-level cache for rows of the left-hand side that pass through all panels before the next ones.
+const STRIP: usize = 5;
 
 /// What a product is made from.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +66,7 @@ impl Product {
         let rows = input.len() / self.inputs;
         check_len("the left-hand side of a product", input.len(), rows * self.inputs);
         check_len("the result of a product", output.len(), rows * self.outputs);
-        let strip = (STRIP / self.inputs).max(1);
+        let strip = (cache::floats(STRIP) / self.inputs).max(1);
         // Tiles write whole blocks: the last panel, where that would be too wide, goes by way of the scratch.
         let scratch = scratch.at_least(strip.min(rows) * self.kernels.widest() * BLOCK);
         let strips = input.chunks(strip * self.inputs).zip(output.chunks_mut(strip * self.outputs));

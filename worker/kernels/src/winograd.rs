@@ -9,6 +9,7 @@
 use crate::activation::Activation;
 use crate::border::Border;
 use crate::buffer::Buffer;
+use crate::cache;
 use crate::convolution::{ConvolutionSpec, Source};
 use crate::isa::Isa;
 use crate::layout::BLOCK;
@@ -19,8 +20,8 @@ use crate::transform::{Backward, Forward, PATCH, TILE, filter};
 
 /// Values of a patch.
 const POSITIONS: usize = PATCH * PATCH;
-/// Floats of a strip of patches, in and out, that the second-level cache holds beside the weights.
-const STRIP: usize = 160 * 1024;
+/// Eighths of the second-level cache for a strip of patches, in and out; the rest is for weights.
+const STRIP: usize = 5;
 /// Transformed weights are four times as many; beyond this many floats, fetching them costs more than is saved.
 const WEIGHTS: usize = 3 * 1024 * 1024;
 
@@ -62,7 +63,7 @@ impl Winograd {
         let output = Shape::new(outputs, height, width);
         let (columns, rows) = (width.div_ceil(TILE), height.div_ceil(TILE));
         let per_row = POSITIONS * columns * (input.blocks() + output.blocks()) * BLOCK;
-        let strip = (STRIP / per_row).clamp(1, rows);
+        let strip = (cache::floats(STRIP) / per_row).clamp(1, rows);
         let filter = |g: &[f32]| filter(std::array::from_fn(|tap| f64::from(g[tap]))).map(|value| value as f32);
         let filters: Vec<[f32; POSITIONS]> = spec.weights.chunks_exact(9).map(filter).collect();
         let plane = strip * columns * BLOCK;
