@@ -35,7 +35,7 @@ def main():
                 lines.extend(map(json.loads, output.splitlines()))
     rows = []
     for package, lines in answers.items():
-        of = {key: [line[key] for line in lines] for key in ("same", "lead", "difference", "pixels")}
+        of = {key: [line[key] for line in lines] for key in ("same", "difference", "pixels")}
         same, leads = sum(of["same"]), [line["lead"] for line in lines if not line["same"]]
         rows.append(["built-in" if package.name == "package" else package.name, len(lines), f"{same} ({same / len(lines):.1%})",
                      f"{max(leads):.4f}" if leads else "", f"{statistics.median(of['difference']):.5f}",

@@ -1,6 +1,6 @@
 //! Resampling RGB pixels as Pillow 13 does, to the last bit: in two passes, 8 bits in between; a filter is stretched
 //! when it shrinks, which antialiases. Which pass comes first changes the rounding, so it is Pillow's choice too.
-//! The pixels of reduced images keep their fractions in between.
+//! The pixels of reduced images keep their fractions in between, and always begin with the columns.
 //!
 //! The loops are written once and compiled twice on x86-64, for AVX2 and without it. They are integer arithmetic, so
 //! the result is the same everywhere.
@@ -35,11 +35,13 @@ impl Resizer {
         let (means, row) = (image.means(), image.pixel_size().0 as usize * 3);
         let across = axis(image.width, means.0, plan.scaled.0, plan.crop.0, plan.size.0);
         let down = axis(image.height, means.1, plan.scaled.1, plan.crop.1, plan.size.1);
-        let down_first = down_first((across.means(), down.means()), plan.scaled);
         match image.samples() {
             Samples::Bytes(pixels) if filter == Filter::Nearest => nearest(pixels, row, across, down, out),
-            Samples::Bytes(pixels) => self.bytes.set(filter, across, down).resize(pixels, row, down_first, out),
-            // Without rounding in between the order hardly matters: columns are wide vectors all the way.
+            Samples::Bytes(pixels) => {
+                let down_first = down_first((across.means(), down.means()), plan.scaled);
+                self.bytes.set(filter, across, down).resize(pixels, row, down_first, out);
+            }
+            // Rounded to sixteenths in between, the order hardly matters: columns are wide vectors all the way.
             Samples::Fine(pixels) => self.fine.set(filter, across, down).resize(pixels, row, true, out),
         }
     }

@@ -11,10 +11,6 @@ use crate::layout::BLOCK;
 use crate::panel::{Panel, Panels, Reads, Rows, Run};
 use crate::shape::{Shape, Unsupported, Window, check_len};
 
-/// The input is cut into strips of rows, so that a strip stays in the second-level cache while all panels pass over it. It
-/// gets this many eighths of it.
-const STRIP: usize = 5;
-
 /// A convolution with bias, residual and activation, packed for one instruction set and one input shape.
 pub(crate) struct Direct {
     input: Shape,
@@ -40,7 +36,7 @@ pub(crate) struct View {
 impl Direct {
     /// Packs the weights.
     pub fn new(isa: Isa, spec: &ConvolutionSpec<'_>) -> Result<Self, Unsupported> {
-        Self::cut(isa, spec, cache::floats(STRIP), usize::MAX)
+        Self::cut(isa, spec, cache::strip(), usize::MAX)
     }
 
     /// Packs the weights for strips of at most `limit` floats (or one row), and panels of at most `widest` blocks.

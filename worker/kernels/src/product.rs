@@ -10,9 +10,6 @@ use crate::panel::{Panels, Reads, Rows, Run};
 use crate::shape::{Unsupported, check_len};
 use crate::table::Kernels;
 
-/// Eighths of the second-level cache for rows of the left-hand side that pass through all panels before the next ones.
-const STRIP: usize = 5;
-
 /// What a product is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct ProductSpec<'a> {
@@ -66,7 +63,7 @@ impl Product {
         let rows = input.len() / self.inputs;
         check_len("the left-hand side of a product", input.len(), rows * self.inputs);
         check_len("the result of a product", output.len(), rows * self.outputs);
-        let strip = (cache::floats(STRIP) / self.inputs).max(1);
+        let strip = (cache::strip() / self.inputs).max(1);
         // Tiles write whole blocks: the last panel, where that would be too wide, goes by way of the scratch.
         let scratch = scratch.at_least(strip.min(rows) * self.kernels.widest() * BLOCK);
         let strips = input.chunks(strip * self.inputs).zip(output.chunks_mut(strip * self.outputs));

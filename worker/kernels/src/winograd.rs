@@ -20,8 +20,6 @@ use crate::transform::{Backward, Forward, PATCH, TILE, filter};
 
 /// Values of a patch.
 const POSITIONS: usize = PATCH * PATCH;
-/// Eighths of the second-level cache for a strip of patches, in and out; the rest is for weights.
-const STRIP: usize = 5;
 /// Transformed weights are four times as many; beyond this many floats, fetching them costs more than is saved.
 const WEIGHTS: usize = 3 * 1024 * 1024;
 
@@ -63,7 +61,7 @@ impl Winograd {
         let output = Shape::new(outputs, height, width);
         let (columns, rows) = (width.div_ceil(TILE), height.div_ceil(TILE));
         let per_row = POSITIONS * columns * (input.blocks() + output.blocks()) * BLOCK;
-        let strip = (cache::floats(STRIP) / per_row).clamp(1, rows);
+        let strip = (cache::strip() / per_row).clamp(1, rows);
         let filter = |g: &[f32]| filter(std::array::from_fn(|tap| f64::from(g[tap]))).map(|value| value as f32);
         let filters: Vec<[f32; POSITIONS]> = spec.weights.chunks_exact(9).map(filter).collect();
         let plane = strip * columns * BLOCK;

@@ -54,7 +54,7 @@ impl Transform {
             out.chunks_mut(stride).take(8).for_each(|row| row[..8].fill(sample));
         } else {
             eight(&self.block, out, stride);
-            self.block.0[..65].fill(0);
+            self.block.0[..64].fill(0);
         }
     }
 }
@@ -67,7 +67,7 @@ impl Sink for Transform {
 
     #[inline(always)]
     fn put(&mut self, at: usize, value: i32) {
-        // The masks change nothing: no block goes on beyond 64 + 16 + 64.
+        // The masks change nothing but for wrong codes, see `Sink`.
         let Step { size, place } = self.steps[at & 0xff];
         self.block.0[place as usize & 127] = value.wrapping_mul(size);
     }

@@ -6,6 +6,8 @@
 //!
 //! Waves are even or odd, so the means in a quarter of the block are enough: in the other quarters, the shares of odd waves
 //! change their sign. Four sums are kept apart for that.
+//!
+//! Sums have room for sixteen times the range of samples. Beyond that, which no encoder comes near, they wrap.
 
 use super::frame::ZIGZAG;
 use super::idct::flat;
@@ -117,7 +119,7 @@ impl<const HALF: usize> Sink for Sums<'_, HALF> {
 
     #[inline(always)]
     fn put(&mut self, at: usize, value: i32) {
-        // The masks change nothing: no block goes on beyond 64 + 16 + 64.
+        // The masks change nothing but for wrong codes, see `Sink`.
         let share = &self.shares[at & 0xff];
         let sums = self.sums[share.parity as usize & 7].as_flattened_mut();
         for (sum, of_one) in sums.iter_mut().zip(share.of_one.as_flattened()) {

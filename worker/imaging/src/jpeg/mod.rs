@@ -60,7 +60,7 @@ fn samples(file: &mut File<'_>, frame: &Frame, color: Color, window: &Window) ->
 /// Reads the scans of a file to RGB. `false`: the file ended early.
 ///
 /// The way from bits to pixels is compiled twice on x86-64, for processors with AVX2 and BMI2 and for others. It is
-/// integer arithmetic, so the pixels are the same.
+/// integer arithmetic, so the pixels are the same. (The transform of whole blocks chooses by itself, in either.)
 fn read<S: Sample>(
     file: &mut File<'_>,
     frame: &Frame,

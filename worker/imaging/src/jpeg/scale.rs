@@ -51,7 +51,8 @@ pub(super) trait Sink {
     /// Takes the first coefficient, as it was coded: not dequantised.
     fn put_first(&mut self, value: i32);
 
-    /// Takes the coefficient at this position in zigzag order. What lies after position 63 does not count.
+    /// Takes the coefficient at this position in zigzag order. What lies after position 63 does not count: blocks end at 127 at
+    /// the latest, and only a wrong code goes beyond, up to 317, with a zero, before it is an error.
     fn put(&mut self, at: usize, value: i32);
 }
 
@@ -60,8 +61,8 @@ pub(super) trait Source {
     /// Gives the first coefficient only.
     fn first(self) -> Result<i32, DecodeError>;
 
-    /// Gives `sink` the first coefficient and all others that are not zero. Returns the position of the last one in zigzag
-    /// order.
+    /// Gives `sink` the first coefficient and all others that are not zero. It may also give zeros, to positions that get nothing
+    /// else, or get a coefficient after it. Returns the position of the last coefficient in zigzag order.
     fn all(self, sink: &mut impl Sink) -> Result<usize, DecodeError>;
 }
 

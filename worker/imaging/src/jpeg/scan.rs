@@ -243,7 +243,7 @@ impl Source for Coded<'_, '_> {
 struct Place {
     /// The coefficient that comes next: 64 or more at the end.
     next: usize,
-    /// The last one that was read, or would have been where the block ends.
+    /// The last one before the symbol that was read last.
     last: usize,
 }
 

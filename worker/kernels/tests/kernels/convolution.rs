@@ -82,12 +82,14 @@ fn pointwise_for_all_remainders_of_channels_and_pixels() {
     check(plain([32, 15, 13], 40, Window::square(1, 3, 0)));
 }
 
+/// A strip has 327,680 floats at most.
 #[test]
 fn an_input_of_many_strips() {
-    check(plain([80, 56, 56], 20, Window::pointwise()));
-    check(plain([40, 70, 75], 20, Window::square(3, 1, 1)));
-    check(Case { residual: true, activation: Activation::Silu, ..plain([40, 70, 75], 20, Window::square(3, 1, 1)) });
-    check(plain([40, 70, 75], 20, Window::square(3, 2, 0)));
+    check(plain([80, 110, 110], 20, Window::pointwise()));
+    check(plain([40, 130, 135], 20, Window::square(3, 1, 1)));
+    check(Case { residual: true, activation: Activation::Silu, ..plain([40, 130, 135], 20, Window::square(3, 1, 1)) });
+    check(plain([40, 130, 135], 20, Window::square(3, 2, 0)));
+    check(Case { residual: true, ..plain([40, 130, 135], 20, Window::square(5, 1, 2)) });
 }
 
 #[test]

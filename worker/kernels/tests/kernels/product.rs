@@ -39,7 +39,7 @@ fn every_remainder_of_rows_and_columns() {
 
 #[test]
 fn many_strips() {
-    check(200, 700, 40, true, Activation::RELU);
+    check(1100, 700, 40, true, Activation::RELU);
     check(1, 1280, 1000, true, Activation::None);
 }
 
