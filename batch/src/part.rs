@@ -85,7 +85,7 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::{ErrorCode, Outcome};
+    use crate::row::{ErrorCode, Label, Outcome};
 
     fn image(at: usize) -> ImageRef {
         ImageRef::new(format!("image-{at}.jpg"))
@@ -99,6 +99,15 @@ mod tests {
     #[test]
     fn reads_back_what_it_wrote() {
         let part = part(3);
+        assert_eq!(Part::decode(&part.encode().unwrap()).unwrap(), part);
+    }
+
+    #[test]
+    fn scores_of_others_are_kept_to_the_last_bit() {
+        let mut part = part(1);
+        let score = 0.022_404_444_444_444_446; // read with a shortcut, it ends in 5
+        let class = Label { label: "truck".into(), index: 9, score };
+        part.rows[0].top = vec![class];
         assert_eq!(Part::decode(&part.encode().unwrap()).unwrap(), part);
     }
 
