@@ -10,6 +10,7 @@ use crate::isa::Isa;
 use crate::layout::BLOCK;
 use crate::panel::{Panel, Panels, Reads, Rows, Run};
 use crate::shape::{Shape, Unsupported, Window, check_len};
+use crate::table::Kernels;
 
 /// A convolution with bias, residual and activation, packed for one instruction set and one input shape.
 pub(crate) struct Direct {
@@ -22,8 +23,11 @@ pub(crate) struct Direct {
     /// Output rows of a strip, and bordered input rows that it needs.
     strip: usize,
     strip_rows: usize,
-    /// Whether output pixel i depends on input pixel i only, so that rows need not be told apart.
-    flat: bool,
+    /// Where each pixel of a strip starts in the view, if that is no step that tiles are compiled for, or rows are so narrow
+    /// that tiles had better go on in the next.
+    offsets: Vec<usize>,
+    /// Whether rows need not be told apart: output pixel i depends on input pixel i only, or all have offsets.
+    whole: bool,
 }
 
 /// Some rows of the input, bordered where the convolution needs it: row 0 belongs to the first window.
@@ -61,8 +65,20 @@ impl Direct {
         let strip_rows = window.touched(0, strip);
         let plane = if border.is_some() { strip_rows * row } else { input.height * row };
 
-        let input_step = window.stride[1] * unit;
-        let rows = Rows { outputs, bias: spec.bias, activation: spec.activation, input_step, widest };
+        let flat = window.taps() == 1 && window.stride == [1; 2] && border.is_none();
+        let step = Some(window.stride[1] * unit).filter(|step| {
+            let tiles = |pixels: usize| pixels.div_ceil(isa.kernels().longest());
+            let narrow = !flat && 3 * tiles(strip * width) <= 2 * strip * tiles(width);
+            Kernels::knows(*step) && !narrow
+        });
+        let offsets = match step {
+            Some(_) => Vec::new(),
+            None => {
+                let at = |y: usize, x: usize| y * window.stride[0] * row + x * window.stride[1] * unit;
+                (0..strip).flat_map(|y| (0..width).map(move |x| at(y, x))).collect()
+            }
+        };
+        let rows = Rows { outputs, bias: spec.bias, activation: spec.activation, step, widest };
         let (inputs_of_group, outputs_of_group) = (input.channels / groups, outputs / groups);
         let reads = |channels: Range<usize>| {
             let group = |channel: usize| channel / outputs_of_group * inputs_of_group;
@@ -77,8 +93,8 @@ impl Direct {
             spec.weights[output * columns + channel % inputs_of_group * window.taps() + tap]
         });
         let output = Shape::new(outputs, height, width);
-        let flat = window.taps() == 1 && window.stride == [1; 2] && border.is_none();
-        Ok(Self { input, output, source: spec.source, window, border, panels, strip, strip_rows, flat })
+        let whole = flat || step.is_none();
+        Ok(Self { input, output, source: spec.source, window, border, panels, offsets, strip, strip_rows, whole })
     }
 
     /// The input shape it was made for.
@@ -174,11 +190,12 @@ impl Direct {
         block_stride: usize,
     ) {
         let width = self.output.width;
-        let (runs, pixels) = if self.flat { (1, rows * width) } else { (rows, width) };
+        let (runs, pixels) = if self.whole { (1, rows * width) } else { (rows, width) };
         for y in 0..runs {
             let at = y * width * BLOCK;
             let run = Run {
                 input: view.start.wrapping_add(y * view.row),
+                offsets: &self.offsets,
                 residual: if residual.is_null() { residual } else { residual.wrapping_add(at) },
                 output: output.wrapping_add(at),
                 block_stride,

@@ -5,7 +5,7 @@ use crate::buffer::Buffer;
 use crate::isa::Isa;
 use crate::layout::BLOCK;
 use crate::table::{Kernels, TileKernel};
-use crate::tile::{Segment, Tile};
+use crate::tile::{Place, Segment, Tiles};
 
 /// A linear map from an image's pixels and taps to output channels, cut into panels: as many blocks of output channels
 /// as a tile holds, with all weights that they need.
@@ -15,7 +15,7 @@ pub(crate) struct Panels {
     weights: Buffer,
     bias: Buffer,
     activation: Activation,
-    input_step: usize,
+    step: Option<usize>,
 }
 
 /// One panel.
@@ -40,19 +40,23 @@ pub(crate) struct Rows<'a> {
     pub outputs: usize,
     pub bias: Option<&'a [f32]>,
     pub activation: Activation,
-    /// Floats from one pixel to the next.
-    pub input_step: usize,
+    /// Floats from one pixel to the next in the input, one that [`Kernels::knows`], if the output's pixels are blocks, one
+    /// after the other. Otherwise runs say where pixels are.
+    pub step: Option<usize>,
     /// Blocks of output channels in a panel, if fewer than a tile holds are wanted.
     pub widest: usize,
 }
 
 /// Where a run of tiles reads and writes.
-pub(crate) struct Run {
+pub(crate) struct Run<'a> {
     pub input: *const f32,
+    /// Where each pixel starts, in floats from `input`; read only if the panels have no step.
+    pub offsets: &'a [usize],
     pub residual: *const f32,
     pub output: *mut f32,
-    /// Floats from one block and from one pixel to the next, in residual and output.
+    /// Floats from one block to the next, in residual and output.
     pub block_stride: usize,
+    /// Floats from one pixel to the next, there; of a block, if the panels have a step.
     pub output_step: usize,
     pub pixels: usize,
 }
@@ -89,7 +93,7 @@ impl Panels {
             let width = blocks * block_len;
             let from = len;
             len += width * columns[panels.len()].len();
-            let tiles = kernels.tiles(width, rows.input_step);
+            let tiles = kernels.tiles(width, rows.step);
             panels.push(Panel { first_block, blocks, segments, weights: from..len, tiles });
         }
         // In one piece, of the right size from the start: while a model is loaded, this is what takes the most memory.
@@ -102,50 +106,56 @@ impl Panels {
                 }
             }
         }
-        Self { kernels, panels, weights, bias, activation: rows.activation, input_step: rows.input_step }
+        Self { kernels, panels, weights, bias, activation: rows.activation, step: rows.step }
     }
 
     pub fn iter(&self) -> std::slice::Iter<'_, Panel> {
         self.panels.iter()
     }
 
-    /// Computes `run.pixels` pixels of one panel, in tiles of nearly equal size.
+    /// Computes `run.pixels` pixels of one panel, in tiles whose sizes differ by one pixel at most.
     ///
     /// # Safety
     /// For each pixel, `input` must be valid for all that the panel reads (see [`Reads`]), `output` and, unless it is
     /// null, `residual` for 16 floats in each of the panel's blocks. `output` overlaps neither.
-    pub unsafe fn run(&self, panel: &Panel, run: &Run) {
+    ///
+    /// # Panics
+    /// If the panels have no step, and there are fewer offsets than pixels.
+    pub unsafe fn run(&self, panel: &Panel, run: &Run<'_>) {
+        assert!(self.step.is_some() || run.offsets.len() >= run.pixels, "a pixel has no offset");
         let (low, high) = self.activation.clamp();
-        let tiles = run.pixels.div_ceil(panel.tiles.len());
-        let mut pixel = 0;
-        let mut operands = Tile {
+        let mut tiles = Tiles {
+            count: 0,
             input: run.input,
-            input_step: self.input_step,
+            offsets: run.offsets.as_ptr(),
             segments: panel.segments.as_ptr(),
             segment_count: panel.segments.len(),
             weights: self.weights[panel.weights.clone()].as_ptr(),
             panel_len: panel.weights.len(),
             bias: self.bias[panel.first_block * BLOCK..].as_ptr(),
-            residual: run.residual,
-            output: run.output,
+            place: Place { output: run.output, residual: run.residual },
             output_step: run.output_step,
             block_stride: run.block_stride,
             low,
             high,
         };
-        for tile in 0..tiles {
-            let end = (tile + 1) * run.pixels / tiles;
-            let (from, to) = (pixel * self.input_step, pixel * run.output_step);
-            operands.input = run.input.wrapping_add(from);
-            operands.output = run.output.wrapping_add(to);
-            if !run.residual.is_null() {
-                operands.residual = run.residual.wrapping_add(to);
+        let count = run.pixels.div_ceil(panel.tiles.len()).max(1);
+        let (size, longer) = if count == 1 { (run.pixels, 0) } else { (run.pixels / count, run.pixels % count) };
+        for (size, count) in [(size + 1, longer), (size, count - longer)] {
+            if count * size == 0 {
+                continue;
             }
+            tiles.count = count;
             // SAFETY: the caller grants input, residual and output for these pixels; weights and bias were packed for
-            // this panel's segments and blocks. end − pixel is at least 1 and at most the longest tile, because sizes
-            // of tiles differ by at most one.
-            unsafe { panel.tiles[end - pixel - 1](&operands) };
-            pixel = end;
+            // this panel's segments and blocks. All tiles together have the run's pixels; the longer ones are no
+            // longer than the longest, because there are as many as that takes.
+            unsafe { panel.tiles[size - 1](&tiles) };
+            let pixels = size * count;
+            match self.step {
+                Some(step) => tiles.input = tiles.input.wrapping_add(pixels * step),
+                None => tiles.offsets = tiles.offsets.wrapping_add(pixels),
+            }
+            tiles.place = tiles.place.after(pixels * run.output_step);
         }
         if self.activation.needs_pass() {
             for block in 0..panel.blocks {

@@ -33,8 +33,13 @@ pub struct Product {
     inputs: usize,
     outputs: usize,
     panels: Panels,
+    /// Where each row of a strip starts.
+    offsets: Vec<usize>,
     activation: Activation,
 }
+
+/// Rows of a strip, at most.
+const LONGEST_STRIP: usize = 4096;
 
 impl Product {
     /// Packs the matrix.
@@ -47,12 +52,14 @@ impl Product {
             return Err(Unsupported::new(format!("{} biases for {outputs} columns", bias.len())));
         }
         let activation = if spec.activation.needs_pass() { Activation::None } else { spec.activation };
-        let rows = Rows { outputs, bias: spec.bias, activation, input_step: inputs, widest: usize::MAX };
+        let rows = Rows { outputs, bias: spec.bias, activation, step: None, widest: usize::MAX };
         let reads = |_| vec![Reads { offset: 0, columns: (0..inputs).collect() }];
         let panels = Panels::pack(isa, &rows, reads, |output, input| {
             if spec.transposed { weights[output * inputs + input] } else { weights[input * outputs + output] }
         });
-        Ok(Self { kernels: isa.kernels(), inputs, outputs, panels, activation: spec.activation })
+        let strip = (cache::strip() / inputs).clamp(1, LONGEST_STRIP);
+        let offsets = (0..strip).map(|row| row * inputs).collect();
+        Ok(Self { kernels: isa.kernels(), inputs, outputs, panels, offsets, activation: spec.activation })
     }
 
     /// Computes as many rows as `input` has.
@@ -63,7 +70,7 @@ impl Product {
         let rows = input.len() / self.inputs;
         check_len("the left-hand side of a product", input.len(), rows * self.inputs);
         check_len("the result of a product", output.len(), rows * self.outputs);
-        let strip = (cache::strip() / self.inputs).max(1);
+        let strip = self.offsets.len();
         // Tiles write whole blocks: the last panel, where that would be too wide, goes by way of the scratch.
         let scratch = scratch.at_least(strip.min(rows) * self.kernels.widest() * BLOCK);
         let strips = input.chunks(strip * self.inputs).zip(output.chunks_mut(strip * self.outputs));
@@ -76,6 +83,7 @@ impl Product {
                 let to = if fits { &mut output[columns.start..] } else { &mut scratch[..] };
                 let run = Run {
                     input: input.as_ptr(),
+                    offsets: &self.offsets,
                     residual: std::ptr::null(),
                     output: to.as_mut_ptr(),
                     block_stride: BLOCK,

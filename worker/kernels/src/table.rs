@@ -5,10 +5,10 @@ use crate::activation::{Activation, activate};
 use crate::fold::{Row, fold};
 use crate::lanes::{add, mean, scale};
 use crate::layout::BLOCK;
-use crate::tile::{Tile, tile};
+use crate::tile::{Tiles, tiles};
 use crate::transform::{Backward, Forward, backward, forward};
 
-pub(crate) type TileKernel = unsafe fn(&Tile);
+pub(crate) type TileKernel = unsafe fn(&Tiles);
 pub(crate) type RowKernel = unsafe fn(&Row);
 
 /// Everything that depends on the instruction set.
@@ -41,10 +41,21 @@ impl Kernels {
         self.tiles.len() - 1
     }
 
-    /// The tiles of `channels` output channels (half a block or whole blocks) for pixels `step` floats apart; entry p
+    /// Whether tiles are compiled for pixels `step` floats apart.
+    pub fn knows(step: usize) -> bool {
+        STEPS[1..].contains(&step)
+    }
+
+    /// The tiles of `channels` output channels (half a block or whole blocks) for pixels `step` floats apart, or anywhere; entry p
     /// computes p + 1 pixels.
-    pub fn tiles(&self, channels: usize, step: usize) -> &'static [TileKernel] {
-        self.tiles[channels / BLOCK][STEPS.iter().position(|known| *known == step).unwrap_or(0)]
+    pub fn tiles(&self, channels: usize, step: Option<usize>) -> &'static [TileKernel] {
+        let known = step.and_then(|step| STEPS.iter().position(|known| *known == step));
+        self.tiles[channels / BLOCK][known.unwrap_or(0)]
+    }
+
+    /// Pixels of the longest tile of the widest panel.
+    pub fn longest(&self) -> usize {
+        self.tiles(self.widest() * BLOCK, None).len()
     }
 
     /// The row kernel for a window's horizontal taps, stride and dilation.
@@ -101,19 +112,19 @@ macro_rules! instruction_set {
             };
 
             /// # Safety
-            /// As `tile`, and the processor must have the instructions.
+            /// As `tiles`, and the processor must have the instructions.
             $(#[$feature])?
-            unsafe fn whole_tile<const P: usize, const N: usize, const STEP: usize>(operands: &Tile) {
+            unsafe fn whole_tile<const P: usize, const N: usize, const STEP: usize>(operands: &Tiles) {
                 // SAFETY: passed on; tables are only used where `supported` said so.
-                unsafe { tile::<$simd, P, N, STEP>($token, operands) }
+                unsafe { tiles::<$simd, P, N, STEP>($token, operands) }
             }
 
             /// # Safety
-            /// As `tile`, and the processor must have the instructions.
+            /// As `tiles`, and the processor must have the instructions.
             $(#[$feature])?
-            unsafe fn half_tile<const P: usize, const N: usize, const STEP: usize>(operands: &Tile) {
+            unsafe fn half_tile<const P: usize, const N: usize, const STEP: usize>(operands: &Tiles) {
                 // SAFETY: as above.
-                unsafe { tile::<$half, P, N, STEP>($half_token, operands) }
+                unsafe { tiles::<$half, P, N, STEP>($half_token, operands) }
             }
 
             /// # Safety

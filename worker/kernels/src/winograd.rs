@@ -65,7 +65,7 @@ impl Winograd {
         let filter = |g: &[f32]| filter(std::array::from_fn(|tap| f64::from(g[tap]))).map(|value| value as f32);
         let filters: Vec<[f32; POSITIONS]> = spec.weights.chunks_exact(9).map(filter).collect();
         let plane = strip * columns * BLOCK;
-        let map = Rows { outputs, bias: None, activation: Activation::None, input_step: BLOCK, widest: usize::MAX };
+        let map = Rows { outputs, bias: None, activation: Activation::None, step: Some(BLOCK), widest: usize::MAX };
         let reads = |_| {
             let blocks = 0..input.blocks();
             let channels = |block: usize| block * BLOCK..input.channels.min((block + 1) * BLOCK);
@@ -146,6 +146,7 @@ impl Winograd {
             for panel in panels.iter() {
                 let run = Run {
                     input: spread[position * from..].as_ptr(),
+                    offsets: &[],
                     residual: std::ptr::null(),
                     output: sums[position * to + panel.first_block * plane..].as_mut_ptr(),
                     block_stride: plane,
