@@ -2,6 +2,8 @@
 
 use miniz_oxide::inflate::decompress_to_vec_zlib;
 
+use crate::digest::Digest;
+
 /// Name and contents of every file of the built-in package (`cifar10/package`) but the graph.
 const TEXTS: [(&str, &[u8]); 3] = [
     ("golden.jsonl", include_bytes!("../cifar10/package/golden.jsonl")),
@@ -24,7 +26,9 @@ pub(crate) fn graph() -> Vec<u8> {
     decompress_to_vec_zlib(GRAPH).unwrap_or_default()
 }
 
-/// Name and contents of every file.
-pub(crate) fn files(graph: &[u8]) -> impl Iterator<Item = (&'static str, &[u8])> {
-    TEXTS.into_iter().chain([("model.onnx", graph)])
+/// The digest of the package.
+pub(crate) fn digest() -> Digest {
+    let graph = Digest::from_bytes(*include_bytes!(concat!(env!("OUT_DIR"), "/model.onnx.sha256")));
+    let texts = TEXTS.map(|(name, bytes)| (name, Digest::of(bytes)));
+    Digest::of_files(texts.into_iter().chain([("model.onnx", graph)]))
 }

@@ -21,6 +21,11 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The digest that these bytes are.
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The digest of a set of named files: of the text that `LC_ALL=C sha256sum *` prints in their folder, so that
     /// `LC_ALL=C sha256sum * | sha256sum` shows the same value. The order in which `files` come does not matter.
     pub(crate) fn of_files<'a>(files: impl IntoIterator<Item = (&'a str, Digest)>) -> Self {

@@ -77,8 +77,12 @@ impl Package {
     pub fn builtin() -> Result<Self, PackageError> {
         let (text, graph) = (builtin::text, builtin::graph());
         let texts = Texts { spec: text("model.toml"), labels: text("labels.txt"), golden: text("golden.jsonl") };
-        let digest = Digest::of_files(builtin::files(&graph).map(|(name, bytes)| (name, Digest::of(bytes))));
-        Self::assemble(Path::new("builtin"), texts, digest, Onnx::Bytes(graph))
+        Self::assemble(Path::new("builtin"), texts, builtin::digest(), Onnx::Bytes(graph))
+    }
+
+    /// The digest of the built-in package, without unpacking it.
+    pub fn builtin_digest() -> Digest {
+        builtin::digest()
     }
 
     fn assemble(package: &Path, texts: Texts, digest: Digest, onnx: Onnx) -> Result<Self, PackageError> {
@@ -240,5 +244,8 @@ mod tests {
         let package = Package::builtin().unwrap();
         assert_eq!(package.labels().len(), 10);
         assert!(matches!(package.onnx(), OnnxSource::Bytes(bytes) if bytes.len() < 8 << 20));
+        // As if it were a folder like any other.
+        let folder = Package::open(Path::new("cifar10/package")).unwrap();
+        assert_eq!(Package::builtin_digest(), folder.digest());
     }
 }

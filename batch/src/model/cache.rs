@@ -57,10 +57,14 @@ impl ModelCache {
                 None => self.in_store(uri, Some(wanted)).await,
             };
         }
+        let other = |found| Err(ModelError::Other { uri: uri.to_owned(), found, wanted });
+        if uri == "builtin" && Package::builtin_digest() != wanted {
+            return other(Package::builtin_digest()); // without unpacking it
+        }
         let found = self.find(uri).await?;
         match found.reference.digest {
             digest if digest == wanted => Ok(found),
-            digest => Err(ModelError::Other { uri: uri.to_owned(), found: digest, wanted }),
+            digest => other(digest),
         }
     }
 

@@ -66,18 +66,12 @@ impl Direct {
         let plane = if border.is_some() { strip_rows * row } else { input.height * row };
 
         let flat = window.taps() == 1 && window.stride == [1; 2] && border.is_none();
-        let step = Some(window.stride[1] * unit).filter(|step| {
-            let tiles = |pixels: usize| pixels.div_ceil(isa.kernels().longest());
-            let narrow = !flat && 3 * tiles(strip * width) <= 2 * strip * tiles(width);
-            Kernels::knows(*step) && !narrow
-        });
-        let offsets = match step {
-            Some(_) => Vec::new(),
-            None => {
-                let at = |y: usize, x: usize| y * window.stride[0] * row + x * window.stride[1] * unit;
-                (0..strip).flat_map(|y| (0..width).map(move |x| at(y, x))).collect()
-            }
-        };
+        let longest = isa.kernels().longest();
+        let narrow = 3 * (strip * width).div_ceil(longest) <= 2 * strip * width.div_ceil(longest);
+        let step = Some(window.stride[1] * unit).filter(|step| Kernels::knows(*step) && (flat || !narrow));
+        let at = |y: usize, x: usize| y * window.stride[0] * row + x * window.stride[1] * unit;
+        let offsets = if step.is_some() { 0..0 } else { 0..strip };
+        let offsets = offsets.flat_map(|y| (0..width).map(move |x| at(y, x))).collect();
         let rows = Rows { outputs, bias: spec.bias, activation: spec.activation, step, widest };
         let (inputs_of_group, outputs_of_group) = (input.channels / groups, outputs / groups);
         let reads = |channels: Range<usize>| {

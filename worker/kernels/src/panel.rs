@@ -120,9 +120,12 @@ impl Panels {
     /// null, `residual` for 16 floats in each of the panel's blocks. `output` overlaps neither.
     ///
     /// # Panics
-    /// If the panels have no step, and there are fewer offsets than pixels.
+    /// If the panels have a step, and pixels of the output are no blocks; or if they have none, and a pixel no offset.
     pub unsafe fn run(&self, panel: &Panel, run: &Run<'_>) {
-        assert!(self.step.is_some() || run.offsets.len() >= run.pixels, "a pixel has no offset");
+        assert!(match self.step {
+            Some(_) => run.output_step == BLOCK,
+            None => run.offsets.len() >= run.pixels,
+        });
         let (low, high) = self.activation.clamp();
         let mut tiles = Tiles {
             count: 0,
