@@ -1,5 +1,5 @@
-//! Packs the graph of the built-in model: as it is, it would be a sixth of the binary. Its digest is taken here, so that nobody has
-//! to unpack it to know that another model is wanted.
+//! Packs the graph of the built-in model: as it is, it would be a sixth of the binary. Its digest is taken here, so that
+//! nobody has to unpack it to know that another model is wanted.
 
 use std::path::Path;
 use std::{env, error::Error, fs};

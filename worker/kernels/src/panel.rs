@@ -70,6 +70,7 @@ impl Panels {
         reads: impl Fn(std::ops::Range<usize>) -> Vec<Reads>,
         weight: impl Fn(usize, usize) -> f32,
     ) -> Self {
+        assert!(rows.step.is_none_or(Kernels::knows));
         let kernels = isa.kernels();
         let blocks = rows.outputs.div_ceil(BLOCK);
         let outputs = |first: usize, blocks: usize| first * BLOCK..rows.outputs.min((first + blocks) * BLOCK);
@@ -143,7 +144,7 @@ impl Panels {
             high,
         };
         let count = run.pixels.div_ceil(panel.tiles.len()).max(1);
-        let (size, longer) = if count == 1 { (run.pixels, 0) } else { (run.pixels / count, run.pixels % count) };
+        let (size, longer) = (run.pixels / count, run.pixels % count);
         for (size, count) in [(size + 1, longer), (size, count - longer)] {
             if count * size == 0 {
                 continue;

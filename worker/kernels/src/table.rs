@@ -46,8 +46,8 @@ impl Kernels {
         STEPS[1..].contains(&step)
     }
 
-    /// The tiles of `channels` output channels (half a block or whole blocks) for pixels `step` floats apart, or anywhere; entry p
-    /// computes p + 1 pixels.
+    /// The tiles of `channels` output channels (half a block or whole blocks) for pixels `step` floats apart, or anywhere;
+    /// entry p computes p + 1 pixels.
     pub fn tiles(&self, channels: usize, step: Option<usize>) -> &'static [TileKernel] {
         let known = step.and_then(|step| STEPS.iter().position(|known| *known == step));
         self.tiles[channels / BLOCK][known.unwrap_or(0)]

@@ -90,6 +90,9 @@ fn an_input_of_many_strips() {
     check(Case { residual: true, activation: Activation::Silu, ..plain([40, 130, 135], 20, Window::square(3, 1, 1)) });
     check(plain([40, 130, 135], 20, Window::square(3, 2, 0)));
     check(Case { residual: true, ..plain([40, 130, 135], 20, Window::square(5, 1, 2)) });
+    // Pixels that are looked up: of narrow rows, and of a stride that tiles are not compiled for.
+    check(Case { residual: true, activation: Activation::Silu, ..plain([320, 101, 7], 20, Window::square(5, 1, 2)) });
+    check(Case { source: Source::Planar, ..plain([3, 400, 401], 20, Window::square(3, 3, 0)) });
 }
 
 #[test]
