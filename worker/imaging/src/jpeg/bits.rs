@@ -63,25 +63,28 @@ fn length_before_ff(data: &[u8]) -> usize {
 /// Hot loops work on a copy and write it back: no pointer to the copy ever leaves them, so it stays in registers.
 #[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
-    /// What was not loaded yet, and the zeros after it.
-    rest: &'a [u8],
-    /// The next bits, at the top. Below the `count` valid ones are either zeros or the true bits after them.
+    /// The data and the zeros after it.
+    bytes: &'a [u8],
+    /// What was loaded of it.
+    position: usize,
+    /// The next bits, at the top. Below the valid ones are either zeros or the true bits after them.
     buffer: u64,
+    /// How many of them are valid: the lower six bits of it. The others are anything.
     count: u32,
 }
 
 impl<'a> Bits<'a> {
     /// From the first bit on.
     pub fn new(plain: &'a Plain) -> Self {
-        Self { rest: &plain.bytes, buffer: 0, count: 0 }
+        Self { bytes: &plain.bytes, position: 0, buffer: 0, count: 0 }
     }
 
     /// Makes at least 56 bits valid. There is no branch that data decides: it would be guessed wrong too often.
     #[inline(always)]
     pub fn refill(&mut self) {
-        if let Some(bytes) = self.rest.first_chunk() {
-            self.buffer |= u64::from_be_bytes(*bytes) >> self.count;
-            self.rest = &self.rest[(((63 - self.count) / 8) & 7) as usize..];
+        if let Some(bytes) = self.bytes.get(self.position..).and_then(|rest| rest.first_chunk()) {
+            self.buffer |= u64::from_be_bytes(*bytes) >> (self.count & 63);
+            self.position += (!self.count >> 3 & 7) as usize;
         }
         self.count |= 56;
     }
@@ -92,11 +95,11 @@ impl<'a> Bits<'a> {
         self.buffer
     }
 
-    /// Drops up to 56 valid bits.
+    /// Drops up to 56 valid bits: as many as the lower six bits of a number say.
     #[inline(always)]
-    pub fn consume(&mut self, bits: u32) {
-        self.buffer <<= bits;
-        self.count -= bits;
+    pub fn consume(&mut self, bits: u64) {
+        self.buffer <<= bits & 63;
+        self.count = self.count.wrapping_sub(bits as u32);
     }
 
     /// The next `bits` bits, 0 to 16, as a number.
@@ -104,14 +107,14 @@ impl<'a> Bits<'a> {
     pub fn take(&mut self, bits: u32) -> u32 {
         self.refill();
         let value = ((self.buffer >> 1) >> (63 - bits)) as u32;
-        self.consume(bits);
+        self.consume(bits.into());
         value
     }
 
     /// Whether bits were consumed that the data does not have.
     #[inline(always)]
     pub fn overran(&self) -> bool {
-        self.rest.len() * 8 + (self.count as usize) < PADDING * 8
+        (self.bytes.len() - self.position) * 8 + ((self.count & 63) as usize) < PADDING * 8
     }
 }
 

@@ -1,18 +1,14 @@
 //! Huffman tables and the decoding of one symbol.
 
-use std::cell::OnceCell;
-
 use super::bits::Bits;
 use crate::DecodeError;
 
 /// Codes of up to this many bits are found in one look.
-const FAST_BITS: u32 = 11;
+pub(super) const FAST_BITS: u32 = 11;
 
 /// Codes of one table, with what a decoder wants to know of their symbols.
 pub(super) struct Huffman {
     fast: Box<[Symbol; 1 << FAST_BITS]>,
-    /// Made when first asked for: tables of DC coefficients and of progressive files have no use for it.
-    pairs: OnceCell<Pairs>,
     /// For each length, one more than its last code, aligned to 16 bits.
     limits: [u32; 17],
     /// For each length, what to add to a code for the position of its symbol.
@@ -77,94 +73,6 @@ impl Symbol {
     }
 }
 
-/// A symbol with its coefficient, and the symbol after it with its own, if all that is found in one look; otherwise the
-/// symbol is the second one, after a zero in its place. In a register, from the lowest byte: bits of both, bits of the first,
-/// coefficients that are done after the first, and after both (as in [`Symbol`]), and the two values, two bytes each.
-/// Zero means "not found in one look".
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Pair(u64);
-
-impl Pair {
-    /// What stands at the top of `bits`, of which `FAST_BITS` are known.
-    fn of(bits: u64, fast: &[Symbol; 1 << FAST_BITS]) -> Self {
-        let found = |bits: u64, known: u32| {
-            let symbol = fast[(bits >> (64 - FAST_BITS)) as usize];
-            let value = coefficient(bits << symbol.code_bits(), symbol.size());
-            (symbol.bits() > 0 && symbol.bits() <= known).then_some((symbol.bits(), symbol.advance(), value))
-        };
-        let Some((first_bits, advance, value)) = found(bits, FAST_BITS) else { return Self::default() };
-        let (more, further, values) = match found(bits << first_bits, FAST_BITS - first_bits) {
-            Some((more, further, second)) if advance < 64 => (first_bits + more, advance + further, [value, second]),
-            _ => (first_bits, advance, [0, value]),
-        };
-        let [low, high] = values.map(|value| u64::from(value as u16));
-        Self(
-            u64::from(u32::from_le_bytes([more, first_bits, advance, further].map(|part| part as u8)))
-                | low << 32
-                | high << 48,
-        )
-    }
-
-    /// Whether there is a symbol.
-    #[inline(always)]
-    pub fn is_some(self) -> bool {
-        self != Self::default()
-    }
-
-    /// Bits of all.
-    #[inline(always)]
-    pub fn bits(self) -> u32 {
-        self.0 as u32 & 0xff
-    }
-
-    /// Bits of the first symbol and its coefficient.
-    #[inline(always)]
-    pub fn first_bits(self) -> u32 {
-        self.0 as u32 >> 8 & 0xff
-    }
-
-    /// Coefficients that are done after the first one: 64 at the end of the block.
-    #[inline(always)]
-    pub fn advance(self) -> usize {
-        self.0 as usize >> 16 & 0xff
-    }
-
-    /// Coefficients that are done after both: more than 64 at the end of the block.
-    #[inline(always)]
-    pub fn advance_both(self) -> usize {
-        self.0 as usize >> 24 & 0xff
-    }
-
-    /// The first coefficient, or the only one.
-    #[inline(always)]
-    pub fn only(self) -> i32 {
-        if self.bits() == self.first_bits() { self.second() } else { self.first() }
-    }
-
-    /// The first coefficient; zero if there is only one.
-    #[inline(always)]
-    pub fn first(self) -> i32 {
-        i32::from((self.0 >> 32) as i16)
-    }
-
-    /// The second coefficient, or the only one.
-    #[inline(always)]
-    pub fn second(self) -> i32 {
-        i32::from((self.0 >> 48) as i16)
-    }
-}
-
-/// Pairs for all that the next bits can be.
-pub(super) struct Pairs(Box<[Pair; 1 << FAST_BITS]>);
-
-impl Pairs {
-    /// The next one or two symbols with their coefficients, where they are short; bits must be valid.
-    #[inline(always)]
-    pub fn look(&self, bits: &Bits<'_>) -> Pair {
-        self.0[(bits.peek() >> (64 - FAST_BITS)) as usize]
-    }
-}
-
 /// A code that is in no table.
 #[cold]
 pub(super) fn wrong_code() -> DecodeError {
@@ -177,7 +85,6 @@ impl Huffman {
         let bad = || DecodeError::Undecodable("a Huffman table with more codes than there can be".into());
         let mut table = Self {
             fast: Box::new([Symbol::default(); 1 << FAST_BITS]),
-            pairs: OnceCell::new(),
             limits: [0; 17],
             offsets: [0; 17],
             symbols: symbols.to_vec(),
@@ -205,22 +112,17 @@ impl Huffman {
         Ok(table)
     }
 
-    /// What is found in one look together with its coefficient, and often the next one, too.
-    pub fn pairs(&self) -> &Pairs {
-        self.pairs.get_or_init(|| {
-            let mut pairs = Box::new([Pair::default(); 1 << FAST_BITS]);
-            for (look, pair) in pairs.iter_mut().enumerate() {
-                *pair = Pair::of((look as u64) << (64 - FAST_BITS), &self.fast);
-            }
-            Pairs(pairs)
-        })
+    /// The symbol at the top of `bits`, if its code is a short one.
+    pub fn short(&self, bits: u64) -> Option<Symbol> {
+        let symbol = self.fast[(bits >> (64 - FAST_BITS)) as usize];
+        (symbol != Symbol::default()).then_some(symbol)
     }
 
-    /// The next symbol, or one that ends every block; 31 bits must be valid.
+    /// The symbol at the top of `bits`, or one that ends every block; 16 bits must be valid.
     #[inline(always)]
-    pub fn look(&self, bits: &Bits<'_>) -> Symbol {
-        let symbol = self.fast[(bits.peek() >> (64 - FAST_BITS)) as usize];
-        if symbol == Symbol::default() { self.look_slowly(bits.peek()) } else { symbol }
+    pub fn symbol(&self, bits: u64) -> Symbol {
+        let symbol = self.fast[(bits >> (64 - FAST_BITS)) as usize];
+        if symbol == Symbol::default() { self.look_slowly(bits) } else { symbol }
     }
 
     /// Finds a longer code at the top of `bits`.
@@ -243,8 +145,8 @@ impl Huffman {
     #[inline(always)]
     pub fn value(&self, bits: &mut Bits<'_>) -> Result<u8, DecodeError> {
         bits.refill();
-        let symbol = self.look(bits).checked()?;
-        bits.consume(symbol.code_bits());
+        let symbol = self.symbol(bits.peek()).checked()?;
+        bits.consume(symbol.code_bits().into());
         Ok(symbol.value())
     }
 
@@ -294,36 +196,6 @@ mod tests {
         assert_eq!(values(&[0b0100_0000]), [Ok(0x01), Ok(0xf0)]);
         assert_eq!(values(&[0b1100_0000, 0, 0b1100_0000, 0b0000_0001]), [Ok(0x23), Ok(0x00)]);
         assert_eq!(values(&[0b0111_1111, 0b1100_0000]), [Ok(0x01), Err("undecodable")]);
-    }
-
-    #[test]
-    fn pairs_are_what_single_looks_give() {
-        // 1-bit code: one coefficient of one bit; 2 bits: end of block; 3 bits: 16 zeros; 4 bits: two zeros and 3 bits.
-        let table = Huffman::new(&[1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[0x01, 0x00, 0xf0, 0x23]).unwrap();
-        for look in 0..1u64 << FAST_BITS {
-            let bits = look << (64 - FAST_BITS);
-            let single = |bits: u64| {
-                let symbol = table.fast[(bits >> (64 - FAST_BITS)) as usize];
-                (symbol, coefficient(bits << symbol.code_bits(), symbol.size()))
-            };
-            let (pair, (first, value)) = (table.pairs().0[look as usize], single(bits));
-            let (second, second_value) = single(bits << first.bits());
-            if first.bits() == 0 || first.bits() > FAST_BITS {
-                assert!(!pair.is_some());
-                continue;
-            }
-            assert_eq!(
-                (pair.first_bits(), pair.advance(), pair.only()),
-                (first.bits(), first.advance() as usize, value)
-            );
-            let both = first.bits() + second.bits();
-            let (bits, advance, last) = if second.bits() > 0 && both <= FAST_BITS && first.advance() < 64 {
-                (both, (first.advance() + second.advance()) as usize, second_value)
-            } else {
-                (pair.first_bits(), pair.advance(), value)
-            };
-            assert_eq!((pair.bits(), pair.advance_both(), pair.second()), (bits, advance, last), "{look:010b}");
-        }
     }
 
     #[test]

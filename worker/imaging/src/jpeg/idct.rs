@@ -3,11 +3,13 @@
 //! The arithmetic is that of libjpeg's accurate integer transform (Loeffler, Ligtenberg and Moschytz, "Practical fast
 //! 1-D DCT algorithms with 11 multiplications", 1989), so the samples are those that most software sees.
 
+use super::coding::Sums;
 use super::frame::ZIGZAG;
 #[cfg(target_arch = "x86_64")]
 use super::lanes::Avx2;
 use super::lanes::Lanes;
-use super::scale::Sink;
+use super::looks::PLACE;
+use super::scale::{Inverse, Known, MOST_BLOCKS};
 use crate::sample::Sample;
 
 /// Dequantised coefficients of a block, row by row. Entry 64 is never read: what lies after a block ends up there. The others
@@ -15,74 +17,105 @@ use crate::sample::Sample;
 ///
 /// Aligned, because clearing takes wide vectors: those that lie across two pages cost more than all else that is done to a
 /// block.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 #[repr(align(64))]
 struct Coefficients([i32; 128]);
 
 /// What becomes of a coefficient.
 #[derive(Clone, Copy)]
 struct Step {
-    /// Its quantisation step; zero after the last coefficient.
+    /// Its quantisation step; zero where there is no coefficient.
     size: i32,
-    /// Where it goes: to entry 64 after the last one.
+    /// Where it goes: to entry 64 where there is none.
     place: u32,
 }
 
-/// A block that is filled with coefficients, and then transformed.
+/// Blocks that are filled with coefficients, and then transformed.
 pub(super) struct Transform {
-    block: Coefficients,
-    /// What becomes of each coefficient, in zigzag order, and of what lies after the last one.
-    steps: [Step; 256],
+    blocks: [Coefficients; MOST_BLOCKS],
+    /// What becomes of each coefficient, by the places after it in zigzag order.
+    steps: [Step; 128],
+    /// Bits after the point of a sample.
+    fraction: u32,
 }
 
 impl Transform {
     /// For a quantisation table in zigzag order.
-    pub fn new(quantisation: &[u16; 64]) -> Self {
-        let mut steps = [Step { size: 0, place: 64 }; 256];
-        for ((step, &size), place) in steps.iter_mut().zip(quantisation).zip(ZIGZAG) {
+    pub fn new<S: Sample>(quantisation: &[u16; 64]) -> Self {
+        let mut steps = [Step { size: 0, place: 64 }; 128];
+        for ((step, &size), place) in steps[1..].iter_mut().zip(quantisation).zip(ZIGZAG) {
             *step = Step { size: i32::from(size), place: u32::from(place) };
         }
-        Self { block: Coefficients([0; 128]), steps }
+        Self { blocks: [Coefficients([0; 128]); MOST_BLOCKS], steps, fraction: S::FRACTION }
     }
+}
 
-    /// Writes the samples of the block into `out`, whose rows are `stride` apart, and clears it. No coefficient after the one at
-    /// position `last`, in zigzag order, is set.
+impl Sums for Transform {
+    type Sum = ();
+
     #[inline(always)]
-    pub fn finish<S: Sample>(&mut self, last: usize, out: &mut [S], stride: usize) {
-        if last == 0 {
-            let sample = flat(self.block.0[0]);
+    fn clear(&self, (): &mut (), _: usize) {}
+
+    #[inline(always)]
+    fn add(&mut self, block: usize, (): &mut (), place: usize, value: i32) {
+        // Places are less than 128, and so are positions, which the compiler does not know.
+        let Step { size, place } = self.steps[place / PLACE % 128];
+        let coefficient = &mut self.blocks[block].0[place as usize & 127];
+        *coefficient = coefficient.wrapping_add(value.wrapping_mul(size));
+    }
+}
+
+impl Inverse for Transform {
+    #[inline(always)]
+    fn finish(&mut self, block: usize, (): &(), Known { first, is_flat }: Known, out: &mut [i32], stride: usize) {
+        let first = first.wrapping_mul(self.steps[1].size);
+        let Coefficients(block) = &mut self.blocks[block];
+        let middle = 128 << self.fraction;
+        if is_flat {
+            let sample = (flat(first) << self.fraction).saturating_add(middle);
             out.chunks_mut(stride).take(8).for_each(|row| row[..8].fill(sample));
         } else {
-            eight(&self.block, out, stride);
-            self.block.0[..64].fill(0);
+            block[0] = first;
+            let rows = std::array::from_fn(|row| std::array::from_fn(|column| block[row * 8 + column]));
+            // A transform of eight by eight makes its input eight times as large.
+            let rows = transformed(rows, FRACTION + BETWEEN + 3 - self.fraction);
+            for (out, row) in out.chunks_mut(stride).zip(rows) {
+                out[..8].copy_from_slice(&row.map(|sample| sample.saturating_add(middle)));
+            }
         }
+        block[..64].fill(0);
     }
 }
 
-impl Sink for Transform {
+/// Blocks of one sample, their mean, which only the first coefficient has a share of.
+pub(super) struct Mean {
+    /// Its quantisation step.
+    pub step: i32,
+    /// Bits after the point of a sample.
+    pub fraction: u32,
+}
+
+impl Sums for Mean {
+    type Sum = ();
+
     #[inline(always)]
-    fn put_first(&mut self, value: i32) {
-        self.put(0, value);
-    }
+    fn clear(&self, (): &mut (), _: usize) {}
 
     #[inline(always)]
-    fn put(&mut self, at: usize, value: i32) {
-        // The masks change nothing but for wrong codes, see `Sink`.
-        let Step { size, place } = self.steps[at & 0xff];
-        self.block.0[place as usize & 127] = value.wrapping_mul(size);
+    fn add(&mut self, _: usize, (): &mut (), _: usize, _: i32) {}
+}
+
+impl Inverse for Mean {
+    #[inline(always)]
+    fn finish(&mut self, _: usize, (): &(), block: Known, out: &mut [i32], _: usize) {
+        out[0] = descale(block.first.wrapping_mul(self.step) << self.fraction, 3).saturating_add(128 << self.fraction);
     }
 }
 
-/// The mean of a block, from its first coefficient.
+/// The distance to the middle of the range of all samples of a block that has only this coefficient: a full decode rounds it.
 #[inline(always)]
-pub(super) fn mean<S: Sample>(first: i32) -> S {
-    sample(descale(first << S::FRACTION, 3))
-}
-
-/// The value of all samples of a block that has only this coefficient: a full decode rounds it.
-#[inline(always)]
-pub(super) fn flat<S: Sample>(first: i32) -> S {
-    sample(descale(first, 3) << S::FRACTION)
+pub(super) fn flat(first: i32) -> i32 {
+    descale(first, 3)
 }
 
 /// Fraction bits of the constants.
@@ -90,34 +123,14 @@ const FRACTION: u32 = 13;
 /// Fraction bits between the two passes.
 const BETWEEN: u32 = 2;
 
-/// Bits after the point of what the second pass adds up, beyond those of a sample. A transform of eight by eight makes
-/// its input eight times as large.
-const fn bits_after<S: Sample>() -> u32 {
-    FRACTION + BETWEEN + 3 - S::FRACTION
-}
-
 /// A constant with `FRACTION` fraction bits.
 const fn fix(value: f64) -> i32 {
     (value * (1 << FRACTION) as f64 + if value < 0.0 { -0.5 } else { 0.5 }) as i32
 }
 
-/// A sample from its distance to the middle of the range, in steps.
-#[inline(always)]
-fn sample<S: Sample>(steps: i32) -> S {
-    S::clamped(steps.saturating_add(128 << S::FRACTION))
-}
-
 #[inline(always)]
 fn descale(value: i32, bits: u32) -> i32 {
     value.wrapping_add(1 << (bits - 1)) >> bits
-}
-
-#[inline(always)]
-fn eight<S: Sample>(block: &Coefficients, out: &mut [S], stride: usize) {
-    let rows = std::array::from_fn(|row| std::array::from_fn(|column| block.0[row * 8 + column]));
-    for (out, row) in out.chunks_mut(stride).zip(transformed(rows, bits_after::<S>())) {
-        out[..8].copy_from_slice(&row.map(sample));
-    }
 }
 
 /// Rows of samples, as distances to the middle of the range, from rows of coefficients. `bits` after the point of the last sums

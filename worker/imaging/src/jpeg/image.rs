@@ -1,12 +1,15 @@
 //! The image while its scans are read: from blocks to samples to RGB.
 
+use std::ops::Range;
+
 use super::bits::Bits;
 use super::file::{File, Segment};
 use super::frame::{Component, Frame};
 use super::planes::{Color, Plane, rgb};
 use super::progressive::{Pass, Stored};
-use super::scale::{Scale, Source};
-use super::scan::{Blocks, Carry, End, Scan, Sequential};
+use super::scale::{Known, Scale};
+use super::scan::{Carry, End, Groups, Member, Scan};
+use super::sequential::{Plan, Sequential};
 use super::window::Window;
 use crate::{DecodeError, buffers, geometry::Part, sample::Sample};
 
@@ -80,39 +83,38 @@ impl<'a, S: Sample> Image<'a, S> {
     /// Reads a sequential scan into planes.
     #[inline(always)]
     fn fill(&mut self, file: &File<'_>, frame: &Frame, scan: &Scan) -> Result<End, DecodeError> {
-        let mut codings = Vec::with_capacity(scan.parts.len());
-        for &part in &scan.parts {
-            codings.push((part.component, Sequential::new(&file.tables, part)?));
-        }
-        let mut blocks =
-            SequentialBlocks { codings, window: self.window, planes: &mut self.planes, scales: &mut self.scales };
-        scan.for_each_block(frame, file.tables.restart, (file.bytes, file.position), &mut blocks)
+        let plan = Plan::new(scan, frame, &file.tables, self.window, &self.planes)?;
+        let mut groups = Sequential { plan: &plan, planes: &mut self.planes, scales: &mut self.scales };
+        let rows = scan.wanted(self.window).rows.end;
+        scan.for_each_group(frame, file.tables.restart, (file.bytes, file.position), rows, &mut groups)
     }
 
     /// Reads a progressive scan into coefficients.
     #[inline(always)]
     fn refine(&mut self, file: &File<'_>, frame: &Frame, scan: &Scan) -> Result<End, DecodeError> {
-        let mut passes = Vec::with_capacity(scan.parts.len());
-        for &part in &scan.parts {
-            passes.push((part.component, Pass::new(scan, part, &file.tables)?));
-        }
-        let mut blocks = ProgressiveBlocks { passes, stored: &mut self.stored };
-        scan.for_each_block(frame, file.tables.restart, (file.bytes, file.position), &mut blocks)
+        let passes = scan.parts.iter().map(|&part| Pass::new(scan, part, &file.tables)).collect::<Result<_, _>>()?;
+        let mut groups = ProgressiveGroups { group: scan.group(frame), passes, stored: &mut self.stored };
+        let rows = scan.wanted(self.window).rows.end;
+        scan.for_each_group(frame, file.tables.restart, (file.bytes, file.position), rows, &mut groups)
     }
 
     /// Turns the coefficients of a progressive file into samples.
     #[inline(always)]
-    pub fn finish(&mut self) -> Result<(), DecodeError> {
+    pub fn finish(&mut self) {
         let components = self.planes.iter_mut().zip(&self.stored).zip(&mut self.scales).zip(&self.window.blocks);
         for (((plane, stored), scale), blocks) in components {
             let Some(scale) = scale else { continue };
-            for y in blocks.rows.clone() {
-                for x in blocks.columns.clone() {
-                    plane.set((x, y), scale, stored.whole((x, y)))?;
+            for row in blocks.rows.clone() {
+                for column in blocks.columns.clone() {
+                    let place = (column, row);
+                    let known = Known { first: stored.first(place), is_flat: stored.is_flat(place) };
+                    let start = plane.distance((column - blocks.columns.start, 0));
+                    scale.write(known, stored.others(place), plane.values(start));
                 }
+                let row = row - blocks.rows.start;
+                plane.settle(0..blocks.columns.len(), row..row + 1);
             }
         }
-        Ok(())
     }
 
     /// What is wanted of the image, in RGB.
@@ -132,51 +134,33 @@ impl<'a, S: Sample> Image<'a, S> {
     }
 }
 
-/// Blocks that become samples at once.
-struct SequentialBlocks<'a, S: Sample> {
-    /// For every part, its component and how it is coded.
-    codings: Vec<(usize, Sequential<'a>)>,
-    window: &'a Window,
-    planes: &'a mut [Plane<S>],
-    scales: &'a mut [Option<Scale>],
-}
-
-impl<S: Sample> Blocks for SequentialBlocks<'_, S> {
-    #[inline(always)]
-    fn take(
-        &mut self,
-        bits: &mut Bits<'_>,
-        carry: &mut Carry,
-        number: usize,
-        place: (usize, usize),
-    ) -> Result<(), DecodeError> {
-        let (component, coding) = &self.codings[number];
-        let block = coding.block(bits, &mut carry.dc[number]);
-        match &mut self.scales[*component] {
-            Some(scale) if self.window.has(*component, place) => self.planes[*component].set(place, scale, block),
-            _ => block.first().map(drop),
-        }
-    }
-}
-
 /// Blocks whose coefficients are kept until all scans are read.
-struct ProgressiveBlocks<'a> {
-    /// For every part, its component and what this scan does to it.
-    passes: Vec<(usize, Pass<'a>)>,
+struct ProgressiveGroups<'a> {
+    group: Vec<Member>,
+    /// For every part, what this scan does to it.
+    passes: Vec<Pass<'a>>,
     stored: &'a mut [Stored],
 }
 
-impl Blocks for ProgressiveBlocks<'_> {
+impl Groups for ProgressiveGroups<'_> {
     #[inline(always)]
     fn take(
         &mut self,
         bits: &mut Bits<'_>,
         carry: &mut Carry,
-        number: usize,
-        place: (usize, usize),
+        columns: Range<usize>,
+        row: usize,
     ) -> Result<(), DecodeError> {
-        let (component, pass) = &self.passes[number];
-        let mut block = self.stored[*component].block(place);
-        pass.read(bits, &mut carry.dc[number], &mut carry.end_of_band, &mut block)
+        for column in columns {
+            for member in &self.group {
+                let mut block = self.stored[member.component].block(member.place((column, row)));
+                let first = &mut carry.firsts[member.part];
+                self.passes[member.part].read(bits, first, &mut carry.end_of_band, &mut block)?;
+            }
+            if bits.overran() {
+                break;
+            }
+        }
+        Ok(())
     }
 }

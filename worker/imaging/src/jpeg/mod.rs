@@ -6,17 +6,20 @@
 //! integers at once (`lanes`).
 
 mod bits;
+mod coding;
 mod file;
 mod frame;
 mod huffman;
 mod idct;
 mod image;
 mod lanes;
+mod looks;
 mod means;
 mod planes;
 mod progressive;
 mod scale;
 mod scan;
+mod sequential;
 mod window;
 
 use self::{file::File, frame::Frame, image::Image, planes::Color, window::Window};
@@ -95,7 +98,7 @@ fn read_portable<S: Sample>(
 ) -> Result<(Vec<S>, bool), DecodeError> {
     let mut image = Image::new(frame, window);
     let whole = image.read(file, frame)?;
-    image.finish()?;
+    image.finish();
     Ok((image.pixels(color), whole))
 }
 

@@ -3,14 +3,16 @@
 use std::ops::Range;
 
 use super::frame::{Component, Frame};
-use super::scale::{Scale, Size, Source};
+use super::scale::Size;
 use super::window::Window;
 use crate::sample::Sample;
-use crate::{DecodeError, buffers, geometry::Part};
+use crate::{buffers, geometry::Part};
 
 /// The samples of one component.
 pub(super) struct Plane<S: Sample> {
     samples: Vec<S>,
+    /// A row of groups on its way to samples.
+    values: Vec<i32>,
     /// Samples from one row to the next.
     stride: usize,
     /// Size of a block of samples.
@@ -37,6 +39,7 @@ impl<S: Sample> Plane<S> {
             let ratio = |of: usize, largest: usize| (largest * (8 / reduction), of * side);
             Self {
                 samples: grey(stride * blocks.rows.len() * side),
+                values: vec![0; stride * component.sampling.1 * side],
                 stride,
                 size,
                 first: (blocks.columns.start, blocks.rows.start),
@@ -49,17 +52,30 @@ impl<S: Sample> Plane<S> {
         frame.components.iter().zip(&window.blocks).map(plane).collect()
     }
 
-    /// Writes the samples of the block in this column and row, which is one of those that are decoded.
+    /// Values that become samples: those of a row of groups, from this one on, and how many there are from one row to the next.
     #[inline(always)]
-    pub fn set(
-        &mut self,
-        (column, row): (usize, usize),
-        scale: &mut Scale,
-        from: impl Source,
-    ) -> Result<(), DecodeError> {
-        let side = self.size.side();
-        let start = ((row - self.first.1) * self.stride + column - self.first.0) * side;
-        scale.write(from, &mut self.samples[start..], self.stride)
+    pub fn values(&mut self, start: usize) -> (&mut [i32], usize) {
+        (&mut self.values[start..], self.stride)
+    }
+
+    /// Samples from a block to the one that is so many columns and rows after it.
+    #[inline(always)]
+    pub fn distance(&self, (columns, rows): (usize, usize)) -> usize {
+        (rows * self.stride + columns) * self.size.side()
+    }
+
+    /// Makes samples of the values of blocks in these columns, for these rows of blocks.
+    #[inline(always)]
+    pub fn settle(&mut self, columns: Range<usize>, rows: Range<usize>) {
+        let columns = columns.start * self.size.side()..columns.end * self.size.side();
+        let rows = self.distance((0, rows.start))..self.distance((0, rows.end));
+        let rows = self.samples[rows].chunks_exact_mut(self.stride).zip(self.values.chunks_exact(self.stride));
+        let fraction = self.size.fraction();
+        for (samples, values) in rows {
+            for (sample, &value) in samples[columns.clone()].iter_mut().zip(&values[columns.clone()]) {
+                *sample = S::clamped(value >> fraction);
+            }
+        }
     }
 
     /// The samples of some columns of row `y` of the image. Twice as large planes are interpolated with a triangle, others repeat

@@ -3,7 +3,7 @@
 use super::bits::Bits;
 use super::frame::{Tables, ZIGZAG};
 use super::huffman::{Huffman, coefficient};
-use super::scale::{Sink, Size, Source};
+use super::scale::Size;
 use super::scan::{Part, Scan, ac, dc, difference};
 use crate::DecodeError;
 
@@ -51,8 +51,8 @@ impl Stored {
 
     /// A block to change.
     #[inline(always)]
-    pub fn block(&mut self, (column, row): (usize, usize)) -> Block<'_> {
-        let number = row * self.across + column;
+    pub fn block(&mut self, place: (usize, usize)) -> Block<'_> {
+        let number = self.number(place);
         Block {
             first: &mut self.first[number],
             set: &mut self.set[number],
@@ -61,40 +61,35 @@ impl Stored {
         }
     }
 
-    /// A block to read, of which all is known.
+    /// Whether a block has no other coefficient than the first.
     #[inline(always)]
-    pub fn whole(&self, (column, row): (usize, usize)) -> Whole<'_> {
-        Whole { stored: self, number: row * self.across + column }
-    }
-}
-
-/// A block of [`Stored`] that all scans have refined.
-pub(super) struct Whole<'a> {
-    stored: &'a Stored,
-    number: usize,
-}
-
-impl Source for Whole<'_> {
-    #[inline(always)]
-    fn first(self) -> Result<i32, DecodeError> {
-        Ok(self.stored.first[self.number].into())
+    pub fn is_flat(&self, place: (usize, usize)) -> bool {
+        self.set[self.number(place)] == 0
     }
 
+    /// The first coefficient of a block.
     #[inline(always)]
-    fn all(self, sink: &mut impl Sink) -> Result<usize, DecodeError> {
-        let Self { stored, number } = self;
-        sink.put_first(stored.first[number].into());
-        let set = stored.set[number];
-        let values = &stored.values[number * stored.count..][..stored.count];
-        let mut rest = set;
-        while rest != 0 {
+    pub fn first(&self, place: (usize, usize)) -> i32 {
+        self.first[self.number(place)].into()
+    }
+
+    /// The other coefficients of a block that count and are not zero, with their positions in zigzag order.
+    #[inline(always)]
+    pub fn others(&self, place: (usize, usize)) -> impl Iterator<Item = (usize, i32)> {
+        let number = self.number(place);
+        let values = &self.values[number * self.count..][..self.count];
+        let mut rest = self.set[number];
+        let positions = std::iter::from_fn(move || {
             let at = rest.trailing_zeros() as usize;
-            rest &= rest - 1;
-            if let Some(&value) = values.get(usize::from(stored.slots[at])) {
-                sink.put(at, value.into());
-            }
-        }
-        Ok(set.checked_ilog2().unwrap_or(0) as usize)
+            rest &= rest.wrapping_sub(1);
+            (at < 64).then_some(at)
+        });
+        positions.filter_map(|at| Some((at, i32::from(*values.get(usize::from(self.slots[at]))?))))
+    }
+
+    #[inline(always)]
+    fn number(&self, (column, row): (usize, usize)) -> usize {
+        row * self.across + column
     }
 }
 
@@ -183,15 +178,15 @@ fn read_band(
     let mut next = first;
     while next <= last {
         bits.refill();
-        let symbol = ac.look(bits).checked()?;
+        let symbol = ac.symbol(bits.peek()).checked()?;
         let (run, size) = (symbol.value() >> 4, symbol.size());
         if size == 0 && run < 15 {
-            bits.consume(symbol.code_bits());
+            bits.consume(symbol.code_bits().into());
             *end_of_band = (1 << run) - 1 + bits.take(u32::from(run));
             return Ok(());
         }
         let value = coefficient(bits.peek() << symbol.code_bits(), size);
-        bits.consume(symbol.bits());
+        bits.consume(symbol.bits().into());
         next += usize::from(run);
         if size > 0 {
             block.put(next, (value << shift) as i16)?;
@@ -262,7 +257,7 @@ impl Refine<'_, '_, '_> {
             let count = others.count_ones().min(56);
             self.bits.refill();
             let mut corrections = self.bits.peek();
-            self.bits.consume(count);
+            self.bits.consume(count.into());
             for _ in 0..count {
                 if corrections >> 63 == 1 {
                     self.correct(others.trailing_zeros() as usize);

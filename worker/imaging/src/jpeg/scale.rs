@@ -1,7 +1,10 @@
 //! What becomes of the coefficients of a component: blocks of 8×8 samples, or of means of these.
 
-use super::idct::{Transform, mean};
-use super::means::Means;
+use super::bits::Bits;
+use super::coding::{Coded, Coding, Sums};
+use super::idct::{Mean, Transform};
+use super::looks::PLACE;
+use super::means::{self, Means};
 use crate::{DecodeError, sample::Sample};
 
 /// The side of a block of samples.
@@ -34,6 +37,14 @@ impl Size {
         }
     }
 
+    /// Bits after the point of values that become samples, beyond those of the samples.
+    pub fn fraction(self) -> u32 {
+        match self {
+            Self::One | Self::Eight => 0,
+            Self::Two | Self::Four => means::FRACTION,
+        }
+    }
+
     /// Whether samples of this size have a share of the coefficient at this position, row by row.
     pub fn reads(self, position: usize) -> bool {
         let counts = |index: usize| match self {
@@ -46,59 +57,93 @@ impl Size {
     }
 }
 
-/// What takes the coefficients of a block.
-pub(super) trait Sink {
-    /// Takes the first coefficient, as it was coded: not dequantised.
-    fn put_first(&mut self, value: i32);
+/// Most blocks of a group.
+pub(super) const MOST_BLOCKS: usize = 10;
 
-    /// Takes the coefficient at this position in zigzag order. What lies after position 63 does not count: blocks end at 127 at
-    /// the latest, and only a wrong code goes beyond, up to 317, with a zero, before it is an error.
-    fn put(&mut self, at: usize, value: i32);
+/// The way from the coefficients of a group's blocks to their samples.
+pub(super) trait Inverse: Sums {
+    /// Writes the values of the samples of a block to `out`, whose rows are `stride` apart, and forgets it. Values have as many
+    /// bits after the point as [`Size::fraction`] says, and are not yet limited to those that samples can have.
+    fn finish(&mut self, block: usize, sum: &Self::Sum, known: Known, out: &mut [i32], stride: usize);
 }
 
-/// Where the coefficients of a block come from.
-pub(super) trait Source {
-    /// Gives the first coefficient only.
-    fn first(self) -> Result<i32, DecodeError>;
+/// What is known of a block besides its sum.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    /// The first coefficient, as it was coded.
+    pub first: i32,
+    /// Whether there is no other.
+    pub is_flat: bool,
+}
 
-    /// Gives `sink` the first coefficient and all others that are not zero. It may also give zeros, to positions that get nothing
-    /// else, or get a coefficient after it. Returns the position of the last coefficient in zigzag order.
-    fn all(self, sink: &mut impl Sink) -> Result<usize, DecodeError>;
+/// The blocks of a group on their way from coefficients to samples.
+pub(super) struct Blocks<I: Inverse> {
+    inverse: I,
+    coded: [Coded<I::Sum>; MOST_BLOCKS],
+}
+
+impl<I: Inverse> Blocks<I> {
+    fn new(inverse: I) -> Box<Self> {
+        Box::new(Self { inverse, coded: [Coded::default(); MOST_BLOCKS] })
+    }
+
+    /// Reads the next blocks of a scan, at most [`MOST_BLOCKS`].
+    #[inline(always)]
+    pub fn read(&mut self, count: usize, coding: &Coding<'_>, bits: &mut Bits<'_>) -> Result<(), DecodeError> {
+        coding.read(bits, &mut self.coded[..count], &mut self.inverse)
+    }
+
+    /// Writes the values of a block that was read; `first` is the first coefficient of the block before, and of this one after it.
+    #[inline(always)]
+    pub fn finish(&mut self, block: usize, first: &mut i32, out: &mut [i32], stride: usize) {
+        let coded = &self.coded[block];
+        *first = first.wrapping_add(coded.difference);
+        self.inverse.finish(block, &coded.sum, Known { first: *first, is_flat: coded.is_flat() }, out, stride);
+    }
+
+    /// Writes the values of a block of which all is known: `others` are positions in zigzag order and values.
+    #[inline(always)]
+    fn write(&mut self, known: Known, others: impl Iterator<Item = (usize, i32)>, out: &mut [i32], stride: usize) {
+        let mut sum = I::Sum::default();
+        others.for_each(|(at, value)| self.inverse.add(0, &mut sum, (at + 1) * PLACE, value));
+        self.inverse.finish(0, &sum, known, out, stride);
+    }
 }
 
 /// The way from a component's coefficients to its samples.
 pub(super) enum Scale {
-    /// With the quantisation step of the only coefficient that counts.
-    One(i32),
-    Two(Means<1>),
-    Four(Means<2>),
-    Eight(Box<Transform>),
+    One(Box<Blocks<Mean>>),
+    Two(Box<Blocks<Means<4>>>),
+    Four(Box<Blocks<Means<16>>>),
+    Eight(Box<Blocks<Transform>>),
 }
 
 impl Scale {
     /// To blocks of this size, from coefficients that were quantised with this table (in zigzag order).
     pub fn new<S: Sample>(size: Size, quantisation: &[u16; 64]) -> Self {
         match size {
-            Size::One => Self::One(quantisation[0].into()),
-            Size::Two => Self::Two(Means::new::<S>(quantisation)),
-            Size::Four => Self::Four(Means::new::<S>(quantisation)),
-            Size::Eight => Self::Eight(Box::new(Transform::new(quantisation))),
+            Size::One => Self::One(Blocks::new(Mean { step: quantisation[0].into(), fraction: S::FRACTION })),
+            Size::Two => Self::Two(Blocks::new(Means::new::<S>(quantisation))),
+            Size::Four => Self::Four(Blocks::new(Means::new::<S>(quantisation))),
+            Size::Eight => Self::Eight(Blocks::new(Transform::new::<S>(quantisation))),
         }
     }
 
-    /// Writes a block of samples to `out`, whose rows are `stride` apart.
+    /// Writes the values of a block to `out`, whose rows are `stride` apart: `others` are the other coefficients than the
+    /// first, with their positions in zigzag order.
     #[inline(always)]
-    pub fn write<S: Sample>(&mut self, from: impl Source, out: &mut [S], stride: usize) -> Result<(), DecodeError> {
+    pub fn write(
+        &mut self,
+        known: Known,
+        others: impl Iterator<Item = (usize, i32)>,
+        (out, stride): (&mut [i32], usize),
+    ) {
         match self {
-            Self::One(step) => out[0] = mean(from.first()?.wrapping_mul(*step)),
-            Self::Two(means) => means.write(from, out, stride)?,
-            Self::Four(means) => means.write(from, out, stride)?,
-            Self::Eight(transform) => {
-                let last = from.all(transform.as_mut())?;
-                transform.finish(last, out, stride);
-            }
+            Self::One(blocks) => blocks.write(known, others, out, stride),
+            Self::Two(blocks) => blocks.write(known, others, out, stride),
+            Self::Four(blocks) => blocks.write(known, others, out, stride),
+            Self::Eight(blocks) => blocks.write(known, others, out, stride),
         }
-        Ok(())
     }
 }
 
@@ -107,33 +152,6 @@ mod tests {
     use super::super::frame::ZIGZAG;
     use super::*;
     use crate::sample::Fine;
-
-    /// A block's coefficients in zigzag order.
-    #[derive(Clone, Copy)]
-    struct Known<'a>(&'a [i32; 64]);
-
-    impl Known<'_> {
-        fn last(self) -> usize {
-            self.0.iter().rposition(|&value| value != 0).unwrap_or(0)
-        }
-    }
-
-    impl Source for Known<'_> {
-        fn first(self) -> Result<i32, DecodeError> {
-            Ok(self.0[0])
-        }
-
-        fn all(self, sink: &mut impl Sink) -> Result<usize, DecodeError> {
-            sink.put_first(self.0[0]);
-            for (at, &value) in self.0.iter().enumerate().skip(1).filter(|(_, value)| **value != 0) {
-                sink.put(at, value);
-            }
-            // What a decoder may put after the last one.
-            sink.put(64, 1);
-            sink.put(144, -1);
-            Ok(self.last())
-        }
-    }
 
     const SIZES: [Size; 4] = [Size::One, Size::Two, Size::Four, Size::Eight];
     /// Samples from one row to the next, and samples of a block with them.
@@ -146,8 +164,27 @@ mod tests {
 
     fn samples<S: Sample>(size: Size, block: &[i32; 64]) -> [S; ROOM] {
         let mut out = [S::default(); ROOM];
-        Scale::new::<S>(size, &steps()).write(Known(block), &mut out, STRIDE).unwrap();
+        let mut values = [0; ROOM];
+        write(&mut Scale::new::<S>(size, &steps()), block, &mut values);
+        for (out, value) in out.chunks_mut(STRIDE).zip(values.chunks(STRIDE)).take(size.side()) {
+            for (out, value) in out[..size.side()].iter_mut().zip(value) {
+                *out = S::clamped(value >> size.fraction());
+            }
+        }
+        assert!(values.chunks(STRIDE).all(|row| row[size.side()..].iter().all(|&value| value == 0)));
         out
+    }
+
+    fn write(scale: &mut Scale, block: &[i32; 64], out: &mut [i32]) {
+        let known = Known { first: block[0], is_flat: is_flat(block) };
+        let others = block.iter().copied().enumerate().skip(1).filter(|&(_, value)| value != 0);
+        // What a decoder may add besides: zeros, the first one's difference, and what lies after the last one.
+        let more = [(0, 0), (7, 0), (0, 5), (64, 1), (126, -1)];
+        scale.write(known, others.chain(more), (out, STRIDE));
+    }
+
+    fn is_flat(block: &[i32; 64]) -> bool {
+        block[1..].iter().all(|&value| value == 0)
     }
 
     /// The transform by its definition.
@@ -189,7 +226,7 @@ mod tests {
         for block in blocks() {
             let exact = exact(&block);
             for size in SIZES {
-                let rounded = if Known(&block).last() == 0 { 0.51 } else { 0.0 };
+                let rounded = if is_flat(&block) { 0.51 } else { 0.0 };
                 let (side, out) = (size.side(), samples::<S>(size, &block));
                 let cell = 8 / side;
                 for (y, row) in out.chunks(STRIDE).take(side).enumerate() {
@@ -232,10 +269,11 @@ mod tests {
         flat[1] = 1;
         for size in SIZES {
             let mut scale = Scale::new::<u8>(size, &steps());
-            let mut out = [0; ROOM];
-            scale.write(Known(&full), &mut out, STRIDE).unwrap();
-            scale.write(Known(&flat), &mut out, STRIDE).unwrap();
-            assert_eq!(out, samples::<u8>(size, &flat));
+            let (mut after, mut alone) = ([0; ROOM], [0; ROOM]);
+            write(&mut scale, &full, &mut after);
+            write(&mut scale, &flat, &mut after);
+            write(&mut Scale::new::<u8>(size, &steps()), &flat, &mut alone);
+            assert_eq!(after, alone);
         }
     }
 

@@ -1,10 +1,12 @@
 //! Entropy-coded scans: which blocks come in which order, and how coefficients are coded.
 
+use std::ops::Range;
+
 use super::bits::{Bits, Plain};
 use super::frame::{Frame, Tables};
-use super::huffman::{Huffman, Pairs, coefficient, wrong_code};
-use super::scale::{Sink, Source};
-use crate::DecodeError;
+use super::huffman::{Huffman, coefficient};
+use super::window::Window;
+use crate::{DecodeError, geometry};
 
 /// A scan header.
 pub(super) struct Scan {
@@ -39,21 +41,21 @@ pub(super) enum End {
 /// What is carried from block to block between restart markers.
 #[derive(Default)]
 pub(super) struct Carry {
-    /// The last DC coefficient of each part.
-    pub dc: [i32; 4],
+    /// The last first coefficient of each part.
+    pub firsts: [i32; 4],
     /// Blocks that have no more coefficients in this band.
     pub end_of_band: u32,
 }
 
 /// What becomes of the blocks of a scan. (A trait, because a closure cannot be told to be inlined.)
-pub(super) trait Blocks {
-    /// Takes the block in column and row `place` of the part with this number.
+pub(super) trait Groups {
+    /// Takes the groups of blocks in these columns of a row, but none after the one in which the data ends.
     fn take(
         &mut self,
         bits: &mut Bits<'_>,
         carry: &mut Carry,
-        number: usize,
-        place: (usize, usize),
+        columns: Range<usize>,
+        row: usize,
     ) -> Result<(), DecodeError>;
 }
 
@@ -97,34 +99,56 @@ impl Scan {
         Ok(Self { parts, band, bits })
     }
 
-    /// Hands every block of the scan to `blocks`, in the order of its data, which starts at `position` of `data`. Stops
-    /// where the data ends.
+    /// Groups of blocks across and down. Alone, a component comes block by block, and without those that only fill up groups.
+    fn groups(&self, frame: &Frame) -> (usize, usize) {
+        match self.parts.as_slice() {
+            [part] => frame.components[part.component].blocks,
+            _ => frame.groups,
+        }
+    }
+
+    /// The blocks of a group, in their order.
+    pub fn group(&self, frame: &Frame) -> Vec<Member> {
+        let alone = self.parts.len() == 1;
+        let members = |(part, &Part { component, .. }): (usize, &Part)| {
+            let shape = if alone { (1, 1) } else { frame.components[component].sampling };
+            let places = (0..shape.1).flat_map(move |row| (0..shape.0).map(move |column| (column, row)));
+            places.map(move |within| Member { part, component, shape, within })
+        };
+        self.parts.iter().enumerate().flat_map(members).collect()
+    }
+
+    /// What is wanted of the groups.
+    pub fn wanted<'a>(&self, window: &'a Window) -> &'a geometry::Part {
+        match self.parts.as_slice() {
+            [part] => &window.blocks[part.component],
+            _ => &window.groups,
+        }
+    }
+
+    /// Hands all blocks of the scan to `groups`, in the order of its data, which starts at `position` of `data`. Stops
+    /// where the data ends, and may stop after so many `rows`.
     #[inline(always)]
-    pub fn for_each_block(
+    pub fn for_each_group(
         &self,
         frame: &Frame,
         restart: usize,
         (data, position): (&[u8], usize),
-        blocks: &mut impl Blocks,
+        rows: usize,
+        groups: &mut impl Groups,
     ) -> Result<End, DecodeError> {
         let mut plain = Plain::default();
         let mut marker = plain.fill(data, position);
         let (mut bits, mut carry) = (Bits::new(&plain), Carry::default());
-        let (across, down, shapes) = match self.parts.as_slice() {
-            // Alone, a component comes block by block, and without those that only fill up groups.
-            [part] => {
-                let (across, down) = frame.components[part.component].blocks;
-                (across, down, vec![(1, 1)])
-            }
-            parts => {
-                let shapes = parts.iter().map(|part| frame.components[part.component].sampling).collect();
-                (frame.groups.0, frame.groups.1, shapes)
-            }
-        };
-        let mut until_restart = restart;
-        for y in 0..down {
-            for x in 0..across {
-                if restart > 0 && until_restart == 0 {
+        let (across, down) = self.groups(frame);
+        // That a marker follows is how all of the data is known to be there without reading it.
+        let down = if restart == 0 && data.get(marker + 1).is_some() { down.min(rows) } else { down };
+        let every = if restart == 0 { usize::MAX } else { restart };
+        let mut until_restart = every;
+        for row in 0..down {
+            let mut column = 0;
+            while column < across {
+                if until_restart == 0 {
                     match data.get(marker + 1) {
                         Some(0xd0..=0xd7) => {}
                         Some(0xd9) | None => return Ok(End::Early),
@@ -132,23 +156,39 @@ impl Scan {
                     }
                     marker = plain.fill(data, marker + 2);
                     (bits, carry) = (Bits::new(&plain), Carry::default());
-                    until_restart = restart;
+                    until_restart = every;
                 }
-                until_restart = until_restart.wrapping_sub(1);
-                for (number, &(columns, rows)) in shapes.iter().enumerate() {
-                    for row in 0..rows {
-                        for column in 0..columns {
-                            let place = (x * columns + column, y * rows + row);
-                            blocks.take(&mut bits, &mut carry, number, place)?;
-                        }
-                    }
-                }
+                let count = until_restart.min(across - column);
+                groups.take(&mut bits, &mut carry, column..column + count, row)?;
                 if bits.overran() {
                     return early(data, marker);
                 }
+                column += count;
+                until_restart -= count;
             }
         }
         Ok(End::Whole(marker))
+    }
+}
+
+/// A block of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Member {
+    /// Number of its part.
+    pub part: usize,
+    /// Position of its component in the frame.
+    pub component: usize,
+    /// Blocks of its part in a group, across and down.
+    pub shape: (usize, usize),
+    /// Which of these it is: column and row.
+    pub within: (usize, usize),
+}
+
+impl Member {
+    /// Column and row of the block in its component, if the group is in this column and row.
+    #[inline(always)]
+    pub fn place(&self, (column, row): (usize, usize)) -> (usize, usize) {
+        (column * self.shape.0 + self.within.0, row * self.shape.1 + self.within.1)
     }
 }
 
@@ -157,139 +197,6 @@ fn early(data: &[u8], marker: usize) -> Result<End, DecodeError> {
     match data.get(marker + 1) {
         Some(0xd9) | None => Ok(End::Early),
         Some(code) => Err(DecodeError::Undecodable(format!("marker ff {code:02x} in the middle of a scan"))),
-    }
-}
-
-/// Coding tables of one part of a sequential scan.
-pub(super) struct Sequential<'a> {
-    dc: &'a Huffman,
-    ac: &'a Huffman,
-    pairs: &'a Pairs,
-}
-
-/// Where reading stops at the latest, but for a wrong code: at the end of a block after its last coefficient but one.
-const LAST_END: usize = 63 + 64;
-
-impl<'a> Sequential<'a> {
-    /// For a part.
-    pub fn new(tables: &'a Tables, part: Part) -> Result<Self, DecodeError> {
-        let ac = ac(tables, part)?;
-        Ok(Self { dc: dc(tables, part)?, ac, pairs: ac.pairs() })
-    }
-
-    /// The next block; `last_dc` is the first coefficient of the one before.
-    #[inline(always)]
-    pub fn block<'b, 'data>(&'b self, bits: &'b mut Bits<'data>, last_dc: &'b mut i32) -> Coded<'b, 'data> {
-        Coded { coding: self, bits, last_dc }
-    }
-}
-
-/// A block of a sequential scan.
-pub(super) struct Coded<'a, 'data> {
-    coding: &'a Sequential<'a>,
-    bits: &'a mut Bits<'data>,
-    last_dc: &'a mut i32,
-}
-
-impl Source for Coded<'_, '_> {
-    #[inline(always)]
-    fn first(self) -> Result<i32, DecodeError> {
-        let mut bits = *self.bits;
-        *self.last_dc = self.last_dc.wrapping_add(difference(self.coding.dc, &mut bits)?);
-        let mut next = 1;
-        // Of the bits that reading the first coefficient made valid, enough for two looks are left.
-        loop {
-            next = self.coding.pass(&mut bits, next);
-            if next >= 64 {
-                break;
-            }
-            next = self.coding.pass(&mut bits, next);
-            if next >= 64 {
-                break;
-            }
-            bits.refill();
-        }
-        *self.bits = bits;
-        if next > LAST_END { Err(wrong_code()) } else { Ok(*self.last_dc) }
-    }
-
-    #[inline(always)]
-    fn all(self, sink: &mut impl Sink) -> Result<usize, DecodeError> {
-        let mut bits = *self.bits;
-        *self.last_dc = self.last_dc.wrapping_add(difference(self.coding.dc, &mut bits)?);
-        sink.put_first(*self.last_dc);
-        let mut place = Place { next: 1, last: 0 };
-        loop {
-            self.coding.take(&mut bits, &mut place, sink);
-            if place.next >= 64 {
-                break;
-            }
-            self.coding.take(&mut bits, &mut place, sink);
-            if place.next >= 64 {
-                break;
-            }
-            bits.refill();
-        }
-        *self.bits = bits;
-        if place.next > LAST_END {
-            return Err(wrong_code());
-        }
-        // The last symbol is the end of the block, unless the block is full.
-        Ok(if place.next == 64 { 63 } else { place.last })
-    }
-}
-
-/// How far a block is read, in zigzag order.
-struct Place {
-    /// The coefficient that comes next: 64 or more at the end.
-    next: usize,
-    /// The last one before the symbol that was read last.
-    last: usize,
-}
-
-impl Sequential<'_> {
-    /// Hands the next one or two coefficients, or the end of the block, to `sink`. At least 11 bits must be valid.
-    #[inline(always)]
-    fn take(&self, bits: &mut Bits<'_>, place: &mut Place, sink: &mut impl Sink) {
-        let pair = self.pairs.look(bits);
-        if !pair.is_some() {
-            bits.refill();
-            let symbol = self.ac.look(bits);
-            place.last = place.next - 1;
-            place.next += symbol.advance() as usize;
-            sink.put(place.next - 1, coefficient(bits.peek() << symbol.code_bits(), symbol.size()));
-            bits.consume(symbol.bits());
-            return;
-        }
-        let between = place.next + pair.advance();
-        if between >= 64 {
-            // What comes next belongs to the next block.
-            sink.put(between - 1, pair.only());
-            bits.consume(pair.first_bits());
-            place.last = place.next - 1;
-            place.next = between;
-            return;
-        }
-        sink.put(between - 1, pair.first());
-        place.last = between - 1;
-        place.next += pair.advance_both();
-        sink.put(place.next - 1, pair.second());
-        bits.consume(pair.bits());
-    }
-
-    /// Reads past as much as [`take`](Self::take) takes, from coefficient `next` on; gives the one after it.
-    #[inline(always)]
-    fn pass(&self, bits: &mut Bits<'_>, next: usize) -> usize {
-        let pair = self.pairs.look(bits);
-        if !pair.is_some() {
-            bits.refill();
-            let symbol = self.ac.look(bits);
-            bits.consume(symbol.bits());
-            return next + symbol.advance() as usize;
-        }
-        let whole = next + pair.advance() < 64;
-        bits.consume(if whole { pair.bits() } else { pair.first_bits() });
-        next + if whole { pair.advance_both() } else { pair.advance() }
     }
 }
 
@@ -307,8 +214,8 @@ pub(super) fn ac(tables: &Tables, part: Part) -> Result<&Huffman, DecodeError> {
 #[inline(always)]
 pub(super) fn difference(dc: &Huffman, bits: &mut Bits<'_>) -> Result<i32, DecodeError> {
     bits.refill();
-    let symbol = dc.look(bits).checked()?;
+    let symbol = dc.symbol(bits.peek()).checked()?;
     let value = coefficient(bits.peek() << symbol.code_bits(), symbol.size());
-    bits.consume(symbol.bits());
+    bits.consume(symbol.bits().into());
     Ok(value)
 }

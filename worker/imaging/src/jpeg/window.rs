@@ -15,7 +15,9 @@ pub(super) struct Window {
     pub reduction: usize,
     /// The pixels that are wanted, at that scale.
     pub part: Part,
-    /// The blocks of each component that these take.
+    /// The groups of blocks that these take, of all components.
+    pub groups: Part,
+    /// The blocks of each component in these.
     pub blocks: Vec<Part>,
 }
 
@@ -29,26 +31,20 @@ impl Window {
             (range.start / reduction).saturating_sub(beside)..end
         };
         let part = Part { columns: reduced(&part.columns, frame.width), rows: reduced(&part.rows, frame.height) };
+        let groups = |range: &Range<usize>, side: usize, all: usize| {
+            let start = range.start.saturating_sub(AROUND) * reduction / (8 * side);
+            start..((range.end + AROUND) * reduction).div_ceil(8 * side).min(all)
+        };
+        let groups = Part {
+            columns: groups(&part.columns, frame.sampling.0, frame.groups.0),
+            rows: groups(&part.rows, frame.sampling.1, frame.groups.1),
+        };
         let blocks = |component: &Component| {
-            let of = |range: &Range<usize>, sampling: usize, largest: usize, all: usize| {
-                let start = range.start.saturating_sub(AROUND) * reduction;
-                let end = (range.end + AROUND) * reduction;
-                start * sampling / (8 * largest)..(end * sampling).div_ceil(8 * largest).min(all)
-            };
-            Part {
-                columns: of(&part.columns, component.sampling.0, frame.sampling.0, component.padded.0),
-                rows: of(&part.rows, component.sampling.1, frame.sampling.1, component.padded.1),
-            }
+            let of = |range: &Range<usize>, side: usize| range.start * side..range.end * side;
+            Part { columns: of(&groups.columns, component.sampling.0), rows: of(&groups.rows, component.sampling.1) }
         };
         let blocks = frame.components.iter().map(blocks).collect();
-        Self { reduction, part, blocks }
-    }
-
-    /// Whether the block in this column and row of a component is decoded.
-    #[inline(always)]
-    pub fn has(&self, component: usize, (column, row): (usize, usize)) -> bool {
-        let part = &self.blocks[component];
-        part.columns.contains(&column) && part.rows.contains(&row)
+        Self { reduction, part, groups, blocks }
     }
 }
 
@@ -60,10 +56,10 @@ mod tests {
 
     use super::super::{File, decode, samples};
     use super::*;
-    use crate::{Format, Limits, Preprocessor, decoded::Raster, geometry::Need, orientation::Orientation};
+    use crate::{Format, Limits, OnTruncated, Preprocessor, decoded::Raster, geometry::Need, orientation::Orientation};
 
-    /// The middle of an image whose shorter side has twice as many pixels.
-    fn spec(side: u32) -> InputSpec {
+    /// The middle of an image whose shorter side has so many times as many pixels.
+    fn middle(side: u32, times: u32) -> InputSpec {
         InputSpec {
             name: None,
             layout: Layout::Nhwc,
@@ -71,7 +67,7 @@ mod tests {
             width: side,
             channels: Channels::Rgb,
             resize: Resize::ShorterSide,
-            resize_to: Some(2 * side),
+            resize_to: Some(times * side),
             filter: Filter::Bilinear,
             fill: None,
             scale: 1.0,
@@ -98,6 +94,12 @@ mod tests {
         Raster { width, height, reduction, part: window.part, pixels, truncated, orientation }
     }
 
+    fn tensor(raster: Raster, spec: &InputSpec) -> Vec<f32> {
+        let mut tensor = vec![f32::NAN; spec.len()];
+        Preprocessor::new(spec).fill(&raster.into_decoded(Format::Jpeg), &mut tensor);
+        tensor
+    }
+
     fn area(raster: &Raster) -> usize {
         raster.part.columns.len() * raster.part.rows.len()
     }
@@ -114,20 +116,62 @@ mod tests {
             include_bytes!("../../fixtures/411.jpg"),
         ] {
             for (orientation, side) in (1..=8).flat_map(|turn| [1, 3, 6, 10].map(|side| (turn, side))) {
-                let (bytes, spec) = (turned(bytes, orientation), spec(side));
-                let tensor = |raster: Raster| {
-                    let mut tensor = vec![f32::NAN; spec.len()];
-                    Preprocessor::new(&spec).fill(&raster.into_decoded(Format::Jpeg), &mut tensor);
-                    tensor
-                };
+                let (bytes, spec) = (turned(bytes, orientation), middle(side, 2));
                 let part = decode(&bytes, &Limits::default(), &Need::Tensor(&spec)).unwrap();
                 let whole = whole(&bytes, &part);
                 assert!(side < 6 || area(&part) < area(&whole));
                 assert_eq!(part.orientation, Orientation::from_exif(orientation.into()));
                 reductions.insert(part.reduction);
-                assert_eq!(tensor(part), tensor(whole), "orientation {orientation}, {side} pixels a side");
+                assert_eq!(
+                    tensor(part, &spec),
+                    tensor(whole, &spec),
+                    "orientation {orientation}, {side} pixels a side"
+                );
             }
         }
         assert_eq!(reductions, [1, 2, 4, 8].into());
+    }
+
+    #[test]
+    fn a_part_of_a_cut_file_is_grey_where_the_whole_is() {
+        let limits = Limits { on_truncated: OnTruncated::Warn, ..Limits::default() };
+        for bytes in [
+            &include_bytes!("../../fixtures/reduced-420.jpg")[..],
+            include_bytes!("../../fixtures/reduced-444.jpg"),
+            include_bytes!("../../fixtures/progressive-420.jpg"),
+        ] {
+            let mut cut = 0;
+            for (length, side) in
+                (bytes.len() / 4..bytes.len()).step_by(37).flat_map(|at| [1, 3, 10].map(|side| (at, side)))
+            {
+                let (bytes, spec) = (&bytes[..length], middle(side, 8));
+                let Ok(part) = decode(bytes, &limits, &Need::Tensor(&spec)) else { continue };
+                cut += u32::from(part.truncated);
+                let whole = whole(bytes, &part);
+                assert_eq!(tensor(part, &spec), tensor(whole, &spec), "{length} bytes, {side} pixels a side");
+            }
+            assert!(cut > 50, "only {cut} files are cut");
+        }
+    }
+
+    #[test]
+    fn what_comes_after_the_part_is_not_read_if_an_end_marker_shows_that_it_is_there() {
+        for bytes in
+            [&include_bytes!("../../fixtures/reduced-420.jpg")[..], include_bytes!("../../fixtures/restart.jpg")]
+        {
+            let (all, spec) = (Limits::default(), middle(1, 8));
+            let decoded = |bytes: &[u8], need: &Need<'_>| decode(bytes, &all, need).map_err(|error| error.code());
+            let whole = tensor(decoded(bytes, &Need::Tensor(&spec)).unwrap(), &spec);
+            let restarts = bytes.windows(2).any(|pair| pair == [0xff, 0xdd]);
+            let cut = &bytes[..bytes.len() - 30];
+            let ended = [cut, &[0xff, 0xd9]].concat();
+            assert_eq!(decoded(cut, &Need::Tensor(&spec)).unwrap_err(), "truncated");
+            assert_eq!(decoded(&ended, &Need::Thumbnail(500)).unwrap_err(), "truncated");
+            match decoded(&ended, &Need::Tensor(&spec)) {
+                Ok(part) if !restarts => assert_eq!(tensor(part, &spec), whole),
+                Err(code) if restarts => assert_eq!(code, "truncated"),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }
