@@ -26,7 +26,7 @@ pub(super) struct Coded<T> {
     pub sum: T,
     /// Its first coefficient's difference to that of the block before.
     pub difference: i32,
-    /// The place before the end of the block, if it was found by itself, or else after the first of the last two symbols.
+    /// The place before its end, where that was found by a look of its own; else the one after the first symbol of the last look.
     last: u32,
 }
 
@@ -107,7 +107,8 @@ impl<'a> Coding<'a> {
         let (mut bits, mut sum) = (*all, S::Sum::default());
         // As if a block had ended before the first one.
         let (mut place, mut number, mut difference) = (END, usize::MAX, 0);
-        // One look, which takes at most 11 bits. (A function would have to give a result, and be asked for it.)
+        // One look, which takes at most 11 bits of those that the last refill made valid. (It is no function, because that would have to
+        // give a result, and be asked for it.)
         macro_rules! look {
             () => {
                 let end = place & END;
@@ -153,5 +154,116 @@ impl<'a> Coding<'a> {
         let symbol = if is_first { self.dc } else { self.ac }.symbol(bits).checked()?;
         let value = coefficient(bits << symbol.code_bits(), symbol.size());
         Ok(Look::lone(is_first, symbol.bits(), symbol.advance(), value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bits::Plain;
+    use super::*;
+
+    /// The coefficients that are not zero, with the blocks they belong to and the places after them.
+    #[derive(Default)]
+    struct Listed(Vec<(usize, usize, i32)>);
+
+    impl Sums for Listed {
+        /// The last coefficient that was added since the start of the block.
+        type Sum = i32;
+
+        fn clear(&self, sum: &mut i32, end: usize) {
+            assert!(end == 0 || end == END);
+            *sum = if end == END { 0 } else { *sum };
+        }
+
+        fn add(&mut self, block: usize, sum: &mut i32, place: usize, value: i32) {
+            assert!(place < 128 * PLACE);
+            if value != 0 && place <= END {
+                self.0.push((block, place / PLACE, value));
+                *sum = value;
+            }
+        }
+    }
+
+    type Blocks = Vec<(i32, i32, bool)>;
+
+    /// What is read: of each block its sum, its first coefficient's difference, and whether it is flat.
+    fn read(coding: &Coding<'_>, plain: &Plain, count: usize, portable: bool) -> Option<(Blocks, Listed, usize)> {
+        let (mut bits, mut blocks, mut listed) = (Bits::new(plain), vec![Coded::default(); count], Listed::default());
+        let read = if portable { Coding::read_portable } else { Coding::read };
+        read(coding, &mut bits, &mut blocks, &mut listed).ok()?;
+        let blocks = blocks.iter().map(|block| (block.sum, block.difference, block.is_flat())).collect();
+        // How far it got shows in what comes next.
+        Some((blocks, listed, bits.take(16) as usize))
+    }
+
+    /// The same, symbol by symbol.
+    fn read_slowly(coding: &Coding<'_>, plain: &Plain, count: usize) -> Option<(Blocks, Listed, usize)> {
+        let (mut bits, mut blocks, mut listed) = (Bits::new(plain), Vec::new(), Listed::default());
+        for block in 0..count {
+            let (mut place, mut sum, mut difference, mut symbols) = (0, 0, 0, 0);
+            while place < 64 {
+                bits.refill();
+                let table = if place == 0 { coding.dc } else { coding.ac };
+                let symbol = table.symbol(bits.peek()).checked().ok()?;
+                let value = coefficient(bits.peek() << symbol.code_bits(), symbol.size());
+                bits.consume(symbol.bits().into());
+                if place == 0 {
+                    difference = value;
+                    place = 1;
+                } else {
+                    place += symbol.advance() as usize;
+                    symbols += u32::from(symbol.advance() < 64);
+                }
+                if value != 0 && place <= 64 {
+                    listed.0.push((block, place, value));
+                    sum = value;
+                }
+            }
+            blocks.push((sum, difference, symbols == 0));
+        }
+        Some((blocks, listed, bits.take(16) as usize))
+    }
+
+    #[test]
+    fn several_blocks_at_once_are_what_they_are_one_by_one() {
+        let dc = Huffman::new(&[0, 2, 2, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0], &[0, 2, 3, 5, 9, 11]).unwrap();
+        let counts = [0, 3, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 1, 0, 0, 1];
+        // Blocks that mostly end soon, and blocks that mostly are full: some to the last coefficient, some beyond it.
+        let soon = [0x01, 0x00, 0x02, 0x11, 0x03, 0x41, 0xf0, 0x05, 0xe2, 0x4a, 0x71, 0x0e];
+        let full = [0x71, 0x01, 0xe2, 0xf0, 0x33, 0x1a, 0x02, 0xf9, 0x55, 0x4a, 0x00, 0x7e];
+        let mut state = 1u64;
+        for symbols in [soon, full] {
+            let ac = Huffman::new(&counts, &symbols).unwrap();
+            let coding = Coding::new(&dc, &ac);
+            let (mut whole, mut flat, mut last) = (0, 0, 0);
+            for round in 0..3000 {
+                let bytes = std::iter::repeat_with(|| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    (state >> 33) as u8
+                });
+                let mut plain = Plain::default();
+                plain.fill(&bytes.take(600).collect::<Vec<_>>(), 0);
+                let count = 1 + round % 10;
+                let slowly = read_slowly(&coding, &plain, count);
+                for portable in [false, true] {
+                    match (read(&coding, &plain, count, portable), &slowly) {
+                        (Some(read), Some(slowly)) => {
+                            assert_eq!(
+                                (&read.0, &read.1.0, read.2),
+                                (&slowly.0, &slowly.1.0, slowly.2),
+                                "round {round}"
+                            );
+                            whole += 1;
+                            flat += read.0.iter().filter(|block| block.2).count();
+                            last += read.1.0.iter().filter(|&&(_, place, _)| place == 64).count();
+                        }
+                        (None, None) => {}
+                        (read, _) => panic!("round {round}: only one of both ends with an error: {}", read.is_some()),
+                    }
+                }
+            }
+            assert!(whole > 2000, "{whole} of 6000 without a wrong code");
+            assert!(flat.max(last) > 500, "{flat} blocks of one value, {last} with the last coefficient");
+        }
     }
 }

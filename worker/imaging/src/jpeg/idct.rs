@@ -12,7 +12,7 @@ use super::looks::PLACE;
 use super::scale::{Inverse, Known, MOST_BLOCKS};
 use crate::sample::Sample;
 
-/// Dequantised coefficients of a block, row by row. Entry 64 is never read: what lies after a block ends up there. The others
+/// Dequantised coefficients of a block, row by row. Entry 64 does not count: what lies after a block ends up there. The others
 /// are never used: seven bits are an index without a question.
 ///
 /// Aligned, because clearing takes wide vectors: those that lie across two pages cost more than all else that is done to a
@@ -26,8 +26,8 @@ struct Coefficients([i32; 128]);
 struct Step {
     /// Its quantisation step; zero where there is no coefficient.
     size: i32,
-    /// Where it goes: to entry 64 where there is none.
-    place: u32,
+    /// Where it goes, row by row: to entry 64 where there is none.
+    position: u32,
 }
 
 /// Blocks that are filled with coefficients, and then transformed.
@@ -42,9 +42,9 @@ pub(super) struct Transform {
 impl Transform {
     /// For a quantisation table in zigzag order.
     pub fn new<S: Sample>(quantisation: &[u16; 64]) -> Self {
-        let mut steps = [Step { size: 0, place: 64 }; 128];
-        for ((step, &size), place) in steps[1..].iter_mut().zip(quantisation).zip(ZIGZAG) {
-            *step = Step { size: i32::from(size), place: u32::from(place) };
+        let mut steps = [Step { size: 0, position: 64 }; 128];
+        for ((step, &size), position) in steps[1..].iter_mut().zip(quantisation).zip(ZIGZAG) {
+            *step = Step { size: i32::from(size), position: u32::from(position) };
         }
         Self { blocks: [Coefficients([0; 128]); MOST_BLOCKS], steps, fraction: S::FRACTION }
     }
@@ -58,9 +58,9 @@ impl Sums for Transform {
 
     #[inline(always)]
     fn add(&mut self, block: usize, (): &mut (), place: usize, value: i32) {
-        // Places are less than 128, and so are positions, which the compiler does not know.
-        let Step { size, place } = self.steps[place / PLACE % 128];
-        let coefficient = &mut self.blocks[block].0[place as usize & 127];
+        // The compiler does not know that places and positions are less than 128.
+        let Step { size, position } = self.steps[place / PLACE % 128];
+        let coefficient = &mut self.blocks[block].0[position as usize % 128];
         *coefficient = coefficient.wrapping_add(value.wrapping_mul(size));
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Image<'a, S: Sample> {
     planes: Vec<Plane<S>>,
     /// How the blocks of each component become samples, by the quantisation table as it stood at the component's first scan.
     scales: Vec<Option<Scale>>,
+    /// These tables.
+    quantisation: Vec<Option<[u16; 64]>>,
     /// Coefficients of each component of a progressive file.
     stored: Vec<Stored>,
     /// For each component and coefficient of a progressive file, the bits that are still left out.
@@ -38,6 +40,7 @@ impl<'a, S: Sample> Image<'a, S> {
             window,
             planes: Plane::all(frame, window),
             scales: (0..components).map(|_| None).collect(),
+            quantisation: vec![None; components],
             stored: progressive.iter().map(stored).collect(),
             missing: vec![[u32::MAX; 64]; components],
         }
@@ -59,7 +62,9 @@ impl<'a, S: Sample> Image<'a, S> {
                 if slot.is_none() {
                     let table = file.tables.quantisation[frame.components[part.component].table];
                     let missing = || DecodeError::Undecodable("a scan without its quantisation table".into());
-                    *slot = Some(Scale::new::<S>(self.planes[part.component].size, &table.ok_or_else(missing)?));
+                    let table = table.ok_or_else(missing)?;
+                    *slot = Some(Scale::new::<S>(self.planes[part.component].size, &table));
+                    self.quantisation[part.component] = Some(table);
                 }
             }
             let end = if frame.progressive { self.refine(file, frame, &scan)? } else { self.fill(file, frame, &scan)? };
@@ -83,7 +88,7 @@ impl<'a, S: Sample> Image<'a, S> {
     /// Reads a sequential scan into planes.
     #[inline(always)]
     fn fill(&mut self, file: &File<'_>, frame: &Frame, scan: &Scan) -> Result<End, DecodeError> {
-        let plan = Plan::new(scan, frame, &file.tables, self.window, &self.planes)?;
+        let plan = Plan::new(scan, frame, &file.tables, (self.window, &self.quantisation), &self.planes)?;
         let mut groups = Sequential { plan: &plan, planes: &mut self.planes, scales: &mut self.scales };
         let rows = scan.wanted(self.window).rows.end;
         scan.for_each_group(frame, file.tables.restart, (file.bytes, file.position), rows, &mut groups)

@@ -11,11 +11,11 @@ pub(super) const END: usize = 64 * PLACE;
 /// Up to two symbols with their coefficients. In a register, from the lowest bit: bits of all (8), what the first one adds to
 /// the place (8, in [`PLACE`]s), the two coefficients (16 each), and what both add to the place (16).
 ///
-/// A lone symbol at the start of a block is the first one. Any other lone symbol is the second one, after a coefficient of zero that
-/// adds nothing to the place, so that a first coefficient is always the first one.
+/// At the start of a block, a lone symbol is the first one of a look. Elsewhere it is the second one, and a coefficient of zero that
+/// adds nothing to the place is the first one: so only the start of a block has its coefficient there.
 ///
-/// Where a symbol was found, but not all bits of its coefficient, the first one adds [`LONG`](Self::LONG), and the size of
-/// the coefficient is in its place. Where nothing was found, so it is, too, but without bits.
+/// Where a symbol was found, but not all bits of its coefficient, the look adds [`LONG`](Self::LONG) for its first symbol, and has the
+/// size of the coefficient instead of the coefficient. Where nothing was found, it adds as much, and has no bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Look(u64);
 

@@ -41,14 +41,14 @@ impl<const COUNT: usize> Means<COUNT> {
     /// For samples of type `S` and a quantisation table in zigzag order.
     pub fn new<S: Sample>(quantisation: &[u16; 64]) -> Self {
         let along = |wave: usize, at: usize| mean(wave, at, Self::SIDE);
-        let share = |place: usize, step: u16| {
+        let share = |position: usize, step: u16| {
             let unit = f64::from(step) * f64::from(1 << (FRACTION + S::FRACTION));
-            let of_mean = |at: usize| along(place / 8, at / Self::SIDE) * along(place % 8, at % Self::SIDE);
+            let of_mean = |at: usize| along(position / 8, at / Self::SIDE) * along(position % 8, at % Self::SIDE);
             std::array::from_fn(|at| (of_mean(at) * unit).round() as i32)
         };
         let mut shares = Box::new([[0; COUNT]; 128]);
-        for ((shares, &step), place) in shares[1..].iter_mut().zip(quantisation).zip(ZIGZAG).skip(1) {
-            *shares = share(place.into(), step);
+        for ((shares, &step), position) in shares[1..].iter_mut().zip(quantisation).zip(ZIGZAG).skip(1) {
+            *shares = share(position.into(), step);
         }
         Self {
             shares,
@@ -75,7 +75,7 @@ where
 
     #[inline(always)]
     fn add(&mut self, _: usize, sum: &mut [i32; COUNT], place: usize, value: i32) {
-        // Places are less than 128, which the compiler does not know.
+        // The compiler does not know that places are less than 128.
         for (sum, share) in sum.iter_mut().zip(&self.shares[place / PLACE % 128]) {
             *sum = sum.wrapping_add(value.wrapping_mul(*share));
         }
@@ -90,7 +90,8 @@ where
     fn finish(&mut self, _: usize, sum: &[i32; COUNT], known: Known, out: &mut [i32], stride: usize) {
         let middle = 128 << self.fraction;
         // A block of one value is rounded as in a full decode: there, all of its samples are.
-        let rounded = (flat(known.first.wrapping_mul(self.step)) << self.fraction).wrapping_add(middle) << FRACTION;
+        let value = flat(known.first.wrapping_mul(self.step)).clamp(-255, 255);
+        let rounded = ((value << self.fraction) + middle) << FRACTION;
         let half = 1 << (FRACTION - 1);
         let of_first = known.first.wrapping_mul(self.share_of_first).wrapping_add((middle << FRACTION) + half);
         let all = select_unpredictable(known.is_flat, rounded, of_first);

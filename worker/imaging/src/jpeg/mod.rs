@@ -63,7 +63,8 @@ fn samples(file: &mut File<'_>, frame: &Frame, color: Color, window: &Window) ->
 /// Reads the scans of a file to RGB. `false`: the file ended early.
 ///
 /// The way from bits to pixels is compiled twice on x86-64, for processors with AVX2 and BMI2 and for others. It is
-/// integer arithmetic, so the pixels are the same. (The transform of whole blocks chooses by itself, in either.)
+/// integer arithmetic, so the pixels are the same. (The loop that reads blocks and the transform of whole ones choose by
+/// themselves, in either.)
 fn read<S: Sample>(
     file: &mut File<'_>,
     frame: &Frame,

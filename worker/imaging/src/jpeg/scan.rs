@@ -49,7 +49,7 @@ pub(super) struct Carry {
 
 /// What becomes of the blocks of a scan. (A trait, because a closure cannot be told to be inlined.)
 pub(super) trait Groups {
-    /// Takes the groups of blocks in these columns of a row, but none after the one in which the data ends.
+    /// Takes the groups of blocks in these columns of a row. What comes after the one in which the data ends does not count.
     fn take(
         &mut self,
         bits: &mut Bits<'_>,
@@ -127,7 +127,7 @@ impl Scan {
     }
 
     /// Hands all blocks of the scan to `groups`, in the order of its data, which starts at `position` of `data`. Stops
-    /// where the data ends, and may stop after so many `rows`.
+    /// where the data ends, and after so many `rows` if the data goes on to the end of the scan by all appearances.
     #[inline(always)]
     pub fn for_each_group(
         &self,
@@ -141,8 +141,9 @@ impl Scan {
         let mut marker = plain.fill(data, position);
         let (mut bits, mut carry) = (Bits::new(&plain), Carry::default());
         let (across, down) = self.groups(frame);
-        // That a marker follows is how all of the data is known to be there without reading it.
-        let down = if restart == 0 && data.get(marker + 1).is_some() { down.min(rows) } else { down };
+        // Of a progressive file, every scan needs what the scans before it have read of its blocks.
+        let complete = !frame.progressive && restart == 0 && follows(data.get(marker + 1));
+        let down = if complete { down.min(rows) } else { down };
         let every = if restart == 0 { usize::MAX } else { restart };
         let mut until_restart = every;
         for row in 0..down {
@@ -190,6 +191,11 @@ impl Member {
     pub fn place(&self, (column, row): (usize, usize)) -> (usize, usize) {
         (column * self.shape.0 + self.within.0, row * self.shape.1 + self.within.1)
     }
+}
+
+/// Whether this is the code of a marker that comes after a complete scan: that of tables, of the next scan, or of the end of the file.
+fn follows(code: Option<&u8>) -> bool {
+    matches!(code, Some(0xc4 | 0xd9 | 0xda | 0xdb))
 }
 
 /// What it means that the data ends, at `marker`, before the last block.

@@ -25,7 +25,7 @@ struct Run<'a> {
     /// Of each block, the number of its part.
     parts: Vec<usize>,
     /// Of each block, the position of its component in the frame, and its first sample's distance to that of the group.
-    places: Vec<(usize, usize)>,
+    targets: Vec<(usize, usize)>,
     /// Samples of a plane from one group to the next.
     across: usize,
     /// Blocks of a component in a group, across and down.
@@ -38,12 +38,12 @@ impl<'a> Plan<'a> {
         scan: &Scan,
         frame: &Frame,
         tables: &'a Tables,
-        window: &Window,
+        (window, quantisation): (&Window, &[Option<[u16; 64]>]),
         planes: &[Plane<S>],
     ) -> Result<Self, DecodeError> {
         let kind = |member: &Member| {
             let (part, component) = (scan.parts[member.part], &frame.components[member.component]);
-            (part.dc, part.ac, component.table, component.sampling)
+            (part.dc, part.ac, quantisation[member.component], component.sampling)
         };
         let mut runs = Vec::new();
         for members in scan.group(frame).chunk_by(|one, next| kind(one) == kind(next)) {
@@ -52,7 +52,7 @@ impl<'a> Plan<'a> {
             runs.push(Run {
                 coding: Coding::new(dc(tables, scan.parts[part])?, ac(tables, scan.parts[part])?),
                 parts: members.iter().map(|member| member.part).collect(),
-                places: members
+                targets: members
                     .iter()
                     .map(|&Member { component, within, .. }| (component, distance(within.0, within.1)))
                     .collect(),
@@ -105,6 +105,7 @@ impl<S: Sample> Sequential<'_, S> {
             let blocks = &mut blocks[..run.parts.len()];
             run.coding.read(bits, blocks, &mut Nothing)?;
             for (&part, block) in run.parts.iter().zip(blocks) {
+                // There are four parts at most, which the compiler does not know.
                 let first = &mut carry.firsts[part & 3];
                 *first = first.wrapping_add(block.difference);
             }
@@ -121,8 +122,8 @@ impl<S: Sample> Sequential<'_, S> {
         for run in runs {
             let (across, down) = run.shape;
             let columns = columns.start * across..columns.end * across;
-            for places in run.places.chunk_by(|one, next| one.0 == next.0) {
-                let component = places[0].0;
+            for targets in run.targets.chunk_by(|one, next| one.0 == next.0) {
+                let component = targets[0].0;
                 self.planes[component].settle(columns.clone(), row * down..(row + 1) * down);
             }
         }
@@ -134,7 +135,7 @@ impl<S: Sample> Sequential<'_, S> {
         let Plan { runs, wanted } = self.plan;
         for run in runs {
             let start = (column - wanted.columns.start) * run.across;
-            let [(component, _), ..] = run.places[..] else { continue };
+            let [(component, _), ..] = run.targets[..] else { continue };
             match &mut self.scales[component] {
                 Some(Scale::One(blocks)) => read(blocks, run, bits, carry, start, self.planes)?,
                 Some(Scale::Two(blocks)) => read(blocks, run, bits, carry, start, self.planes)?,
@@ -159,7 +160,7 @@ fn read<I: Inverse, S: Sample>(
     planes: &mut [Plane<S>],
 ) -> Result<(), DecodeError> {
     blocks.read(run.parts.len(), &run.coding, bits)?;
-    for (number, (&part, &(component, distance))) in run.parts.iter().zip(&run.places).enumerate() {
+    for (number, (&part, &(component, distance))) in run.parts.iter().zip(&run.targets).enumerate() {
         let (out, stride) = planes[component].values(start + distance);
         blocks.finish(number, &mut carry.firsts[part & 3], out, stride);
     }
