@@ -35,8 +35,11 @@ impl Axis {
 #[derive(Default)]
 pub(crate) struct Taps {
     weights: Vec<i32>,
-    /// The same for two source pixels of three bytes each: twice three weights, and two zeros.
+    /// The same for two source pixels of three bytes each: twice three weights, and two zeros. As many pairs for every target pixel,
+    /// the last ones perhaps zero: what has always the same length is no surprise to a processor.
     pairs: Vec<Pair>,
+    /// Pairs of every target pixel.
+    pairs_each: usize,
     windows: Vec<Window>,
     exact: Vec<f64>,
     folded: Vec<f64>,
@@ -54,8 +57,6 @@ struct Window {
     first: usize,
     /// End of its weights in `weights`.
     end: usize,
-    /// End of its weights in `pairs`.
-    pairs_end: usize,
 }
 
 /// The shape of a filter and how far it reaches, in target pixels (in source pixels where an image is enlarged).
@@ -96,7 +97,6 @@ impl Taps {
             return;
         }
         self.weights.clear();
-        self.pairs.clear();
         self.windows.clear();
         let (shape, reach) = shape(filter);
         let stretch = axis.scale.max(1.0);
@@ -124,21 +124,32 @@ impl Taps {
             };
             self.push(first - axis.means.skipped, fraction);
         }
+        self.pair();
         self.made = Some((filter, axis, fraction));
     }
 
     /// Adds a target pixel whose weights are those in `exact`, of the source pixels from `first` on.
     fn push(&mut self, first: usize, fraction: u32) {
         let one = f64::from(1 << fraction);
-        let start = self.weights.len();
         // Rounded as in C: the half is added away from zero.
         let rounded = |weight: &f64| (weight * one + if *weight < 0.0 { -0.5 } else { 0.5 }) as i32;
         self.weights.extend(self.exact.iter().map(rounded));
-        self.pairs.extend(self.weights[start..].chunks(2).map(|pair| {
-            let (near, far) = (pair[0], pair.get(1).copied().unwrap_or(0));
-            [near, near, near, far, far, far, 0, 0]
-        }));
-        self.windows.push(Window { first, end: self.weights.len(), pairs_end: self.pairs.len() });
+        self.windows.push(Window { first, end: self.weights.len() });
+    }
+
+    /// Makes pairs of all weights.
+    fn pair(&mut self) {
+        let mut pairs = std::mem::take(&mut self.pairs);
+        pairs.clear();
+        let most = self.windows().map(|(_, weights)| weights.len()).max().unwrap_or(0).div_ceil(2);
+        for (number, (_, weights)) in self.windows().enumerate() {
+            pairs.extend(weights.chunks(2).map(|pair| {
+                let (near, far) = (pair[0], pair.get(1).copied().unwrap_or(0));
+                [near, near, near, far, far, far, 0, 0]
+            }));
+            pairs.resize((number + 1) * most, [0; 8]);
+        }
+        (self.pairs, self.pairs_each) = (pairs, most);
     }
 
     /// How many target pixels are wanted.
@@ -156,15 +167,10 @@ impl Taps {
         })
     }
 
-    /// The same in pairs.
+    /// The same in pairs. There may be more of them than source pixels: those have no weight.
     #[inline(always)]
     pub fn pairs(&self) -> impl Iterator<Item = (usize, &[Pair])> {
-        let mut start = 0;
-        self.windows.iter().map(move |window| {
-            let pairs = &self.pairs[start..window.pairs_end];
-            start = window.pairs_end;
-            (window.first, pairs)
-        })
+        self.windows.iter().map(|window| window.first).zip(self.pairs.chunks_exact(self.pairs_each.max(1)))
     }
 
     /// The source pixels that count: the first, and one after the last.

@@ -63,10 +63,8 @@ fn length_before_ff(data: &[u8]) -> usize {
 /// Hot loops work on a copy and write it back: no pointer to the copy ever leaves them, so it stays in registers.
 #[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
-    /// The data and the zeros after it.
-    bytes: &'a [u8],
-    /// What was loaded of it.
-    position: usize,
+    /// What was not loaded yet of the data and the zeros after it.
+    rest: &'a [u8],
     /// The next bits, at the top. Below the valid ones are either zeros or the true bits after them.
     buffer: u64,
     /// How many of them are valid: the lower six bits of it. The others are anything.
@@ -76,15 +74,15 @@ pub(super) struct Bits<'a> {
 impl<'a> Bits<'a> {
     /// From the first bit on.
     pub fn new(plain: &'a Plain) -> Self {
-        Self { bytes: &plain.bytes, position: 0, buffer: 0, count: 0 }
+        Self { rest: &plain.bytes, buffer: 0, count: 0 }
     }
 
     /// Makes at least 56 bits valid. There is no branch that data decides: it would be guessed wrong too often.
     #[inline(always)]
     pub fn refill(&mut self) {
-        if let Some(bytes) = self.bytes.get(self.position..).and_then(|rest| rest.first_chunk()) {
+        if let Some(bytes) = self.rest.first_chunk() {
             self.buffer |= u64::from_be_bytes(*bytes) >> (self.count & 63);
-            self.position += (!self.count >> 3 & 7) as usize;
+            self.rest = &self.rest[(!self.count >> 3 & 7) as usize..];
         }
         self.count |= 56;
     }
@@ -114,7 +112,7 @@ impl<'a> Bits<'a> {
     /// Whether bits were consumed that the data does not have.
     #[inline(always)]
     pub fn overran(&self) -> bool {
-        (self.bytes.len() - self.position) * 8 + ((self.count & 63) as usize) < PADDING * 8
+        self.rest.len() * 8 + ((self.count & 63) as usize) < PADDING * 8
     }
 }
 

@@ -9,6 +9,7 @@ use std::hint::select_unpredictable;
 
 use super::bits::Bits;
 use super::huffman::{Huffman, coefficient};
+use super::lanes::Lanes;
 use super::looks::{END, Look, Looks, PLACE};
 use crate::DecodeError;
 
@@ -21,11 +22,10 @@ pub(super) struct Coding<'a> {
 
 /// A block that was read.
 #[derive(Clone, Copy, Default)]
+#[repr(C, align(32))]
 pub(super) struct Coded<T> {
-    /// What its coefficients were added up to.
+    /// What its coefficients were added up to, and those of all blocks that were read with it before.
     pub sum: T,
-    /// Its first coefficient's difference to that of the block before.
-    pub difference: i32,
     /// The place before its end, where that was found by a look of its own; else the one after the first symbol of the last look.
     last: u32,
 }
@@ -40,29 +40,28 @@ impl<T> Coded<T> {
 
 /// What becomes of the coefficients of blocks while they are read.
 pub(super) trait Sums {
-    /// What a block's coefficients are added up to, if that fits into registers.
+    /// What coefficients are added up to, if that fits into registers: those of a block and of all that were read with it before.
+    /// (Between two blocks nothing is cleared: that would cost something after every look.)
     type Sum: Copy + Default;
 
-    /// Clears the sum if `end` is [`END`], and leaves it as it is if that is zero.
-    fn clear(&self, sum: &mut Self::Sum, end: usize);
-
-    /// Adds a coefficient, as it was coded: not dequantised. `place` is the place after it, in zigzag order and
-    /// [`PLACE`]s. The first coefficient may count or not: it is only known by its difference. What lies after the last one
-    /// must not count.
-    fn add(&mut self, block: usize, sum: &mut Self::Sum, place: usize, value: i32);
+    /// Adds two coefficients as they were coded: not dequantised, two bytes each, the first one lower. `places` are the places
+    /// after them, in zigzag order and [`PLACE`]s. The first coefficient of a block, which only the first one of the two can be, is its
+    /// difference to that of the block before. What lies after the last one must not count.
+    fn add<L: Lanes>(&mut self, block: usize, sum: &mut Self::Sum, places: [usize; 2], coefficients: u32);
 }
 
 /// Nothing: the blocks are read past.
 pub(super) struct Nothing;
 
 impl Sums for Nothing {
-    type Sum = ();
+    /// Of first coefficients.
+    type Sum = i32;
 
     #[inline(always)]
-    fn clear(&self, (): &mut (), _: usize) {}
-
-    #[inline(always)]
-    fn add(&mut self, _: usize, (): &mut (), _: usize, _: i32) {}
+    fn add<L: Lanes>(&mut self, _: usize, sum: &mut i32, [place, _]: [usize; 2], coefficients: u32) {
+        let first = select_unpredictable(place == PLACE, i32::from(coefficients as i16), 0);
+        *sum = sum.wrapping_add(first);
+    }
 }
 
 impl<'a> Coding<'a> {
@@ -72,33 +71,8 @@ impl<'a> Coding<'a> {
     }
 
     /// Reads as many blocks as there is room for.
-    pub fn read<S: Sums>(
-        &self,
-        bits: &mut Bits<'_>,
-        blocks: &mut [Coded<S::Sum>],
-        sums: &mut S,
-    ) -> Result<(), DecodeError> {
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi2") {
-            // SAFETY: the processor has AVX2 and BMI2, which is all that the function asks for.
-            return unsafe { self.read_avx2(bits, blocks, sums) };
-        }
-        self.read_portable(bits, blocks, sums)
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,bmi2")]
-    fn read_avx2<S: Sums>(
-        &self,
-        bits: &mut Bits<'_>,
-        blocks: &mut [Coded<S::Sum>],
-        sums: &mut S,
-    ) -> Result<(), DecodeError> {
-        self.read_portable(bits, blocks, sums)
-    }
-
     #[inline(always)]
-    fn read_portable<S: Sums>(
+    pub fn read<L: Lanes, S: Sums>(
         &self,
         all: &mut Bits<'_>,
         blocks: &mut [Coded<S::Sum>],
@@ -106,7 +80,7 @@ impl<'a> Coding<'a> {
     ) -> Result<(), DecodeError> {
         let (mut bits, mut sum) = (*all, S::Sum::default());
         // As if a block had ended before the first one.
-        let (mut place, mut number, mut difference) = (END, usize::MAX, 0);
+        let (mut place, mut number) = (END, usize::MAX);
         // One look, which takes at most 11 bits of those that the last refill made valid. (It is no function, because that would have to
         // give a result, and be asked for it.)
         macro_rules! look {
@@ -114,8 +88,7 @@ impl<'a> Coding<'a> {
                 let end = place & END;
                 number = number.wrapping_add(end / END);
                 let Some(block) = blocks.get_mut(number) else { break };
-                sums.clear(&mut sum, end);
-                let start = select_unpredictable(end != 0, 0, place);
+                let start = select_unpredictable(end != 0, 0, place & (END - PLACE));
                 let mut look = self.looks.at(bits.peek(), end);
                 if start + look.first_advance() >= END {
                     bits.refill();
@@ -129,11 +102,9 @@ impl<'a> Coding<'a> {
                     bits.consume(look.packed());
                 }
                 let between = start + look.first_advance();
-                place = start + look.advance();
-                sums.add(number, &mut sum, between, look.first());
-                sums.add(number, &mut sum, place, look.second());
-                difference = select_unpredictable(end != 0, look.first(), difference);
-                *block = Coded { sum, difference, last: between as u32 };
+                place = start.wrapping_add(look.packed() as usize);
+                sums.add::<L>(number, &mut sum, [between, place], look.coefficients());
+                *block = Coded { sum, last: between as u32 };
             };
         }
         loop {
@@ -167,40 +138,58 @@ mod tests {
     struct Listed(Vec<(usize, usize, i32)>);
 
     impl Sums for Listed {
-        /// The last coefficient that was added since the start of the block.
+        /// All coefficients.
         type Sum = i32;
 
-        fn clear(&self, sum: &mut i32, end: usize) {
-            assert!(end == 0 || end == END);
-            *sum = if end == END { 0 } else { *sum };
-        }
-
-        fn add(&mut self, block: usize, sum: &mut i32, place: usize, value: i32) {
-            assert!(place < 128 * PLACE);
-            if value != 0 && place <= END {
-                self.0.push((block, place / PLACE, value));
-                *sum = value;
+        fn add<L: Lanes>(&mut self, block: usize, sum: &mut i32, places: [usize; 2], coefficients: u32) {
+            for (place, value) in places.into_iter().zip([coefficients as i16, (coefficients >> 16) as i16]) {
+                let place = place / PLACE % 128;
+                if value != 0 && place <= 64 {
+                    self.0.push((block, place, value.into()));
+                    *sum += i32::from(value);
+                }
             }
         }
     }
 
-    type Blocks = Vec<(i32, i32, bool)>;
+    type Blocks = Vec<(i32, bool)>;
 
-    /// What is read: of each block its sum, its first coefficient's difference, and whether it is flat.
-    fn read(coding: &Coding<'_>, plain: &Plain, count: usize, portable: bool) -> Option<(Blocks, Listed, usize)> {
+    /// What is read: of each block the sum after it, and whether it is flat.
+    #[inline(always)]
+    fn read_with<L: Lanes>(coding: &Coding<'_>, plain: &Plain, count: usize) -> Option<(Blocks, Listed, usize)> {
         let (mut bits, mut blocks, mut listed) = (Bits::new(plain), vec![Coded::default(); count], Listed::default());
-        let read = if portable { Coding::read_portable } else { Coding::read };
-        read(coding, &mut bits, &mut blocks, &mut listed).ok()?;
-        let blocks = blocks.iter().map(|block| (block.sum, block.difference, block.is_flat())).collect();
+        coding.read::<L, _>(&mut bits, &mut blocks, &mut listed).ok()?;
+        let mut totals = vec![Coded::default(); count];
+        coding.read::<L, _>(&mut Bits::new(plain), &mut totals, &mut Nothing).ok()?;
+        for (number, total) in totals.iter().enumerate() {
+            let firsts = listed.0.iter().filter(|&&(block, place, _)| block <= number && place == 1);
+            assert_eq!(total.sum, firsts.map(|&(.., value)| value).sum::<i32>());
+        }
+        let blocks = blocks.iter().map(|block| (block.sum, block.is_flat())).collect();
         // How far it got shows in what comes next.
         Some((blocks, listed, bits.take(16) as usize))
     }
 
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,bmi2")]
+    fn read_avx2(coding: &Coding<'_>, plain: &Plain, count: usize) -> Option<(Blocks, Listed, usize)> {
+        read_with::<super::super::lanes::Avx2>(coding, plain, count)
+    }
+
+    fn read(coding: &Coding<'_>, plain: &Plain, count: usize, portable: bool) -> Option<(Blocks, Listed, usize)> {
+        #[cfg(target_arch = "x86_64")]
+        if !portable && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2") {
+            // SAFETY: the processor has AVX2 and BMI2.
+            return unsafe { read_avx2(coding, plain, count) };
+        }
+        read_with::<[i32; 8]>(coding, plain, count)
+    }
+
     /// The same, symbol by symbol.
     fn read_slowly(coding: &Coding<'_>, plain: &Plain, count: usize) -> Option<(Blocks, Listed, usize)> {
-        let (mut bits, mut blocks, mut listed) = (Bits::new(plain), Vec::new(), Listed::default());
+        let (mut bits, mut blocks, mut listed, mut sum) = (Bits::new(plain), Vec::new(), Listed::default(), 0);
         for block in 0..count {
-            let (mut place, mut sum, mut difference, mut symbols) = (0, 0, 0, 0);
+            let (mut place, mut symbols) = (0, 0);
             while place < 64 {
                 bits.refill();
                 let table = if place == 0 { coding.dc } else { coding.ac };
@@ -208,7 +197,6 @@ mod tests {
                 let value = coefficient(bits.peek() << symbol.code_bits(), symbol.size());
                 bits.consume(symbol.bits().into());
                 if place == 0 {
-                    difference = value;
                     place = 1;
                 } else {
                     place += symbol.advance() as usize;
@@ -216,10 +204,10 @@ mod tests {
                 }
                 if value != 0 && place <= 64 {
                     listed.0.push((block, place, value));
-                    sum = value;
+                    sum += value;
                 }
             }
-            blocks.push((sum, difference, symbols == 0));
+            blocks.push((sum, symbols == 0));
         }
         Some((blocks, listed, bits.take(16) as usize))
     }
@@ -254,7 +242,7 @@ mod tests {
                                 "round {round}"
                             );
                             whole += 1;
-                            flat += read.0.iter().filter(|block| block.2).count();
+                            flat += read.0.iter().filter(|block| block.1).count();
                             last += read.1.0.iter().filter(|&&(_, place, _)| place == 64).count();
                         }
                         (None, None) => {}

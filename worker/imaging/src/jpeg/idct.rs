@@ -3,13 +3,11 @@
 //! The arithmetic is that of libjpeg's accurate integer transform (Loeffler, Ligtenberg and Moschytz, "Practical fast
 //! 1-D DCT algorithms with 11 multiplications", 1989), so the samples are those that most software sees.
 
-use super::coding::Sums;
+use super::coding::{Nothing, Sums};
 use super::frame::ZIGZAG;
-#[cfg(target_arch = "x86_64")]
-use super::lanes::Avx2;
 use super::lanes::Lanes;
 use super::looks::PLACE;
-use super::scale::{Inverse, Known, MOST_BLOCKS};
+use super::scale::{Inverse, MOST_BLOCKS, Summed};
 use crate::sample::Sample;
 
 /// Dequantised coefficients of a block, row by row. Entry 64 does not count: what lies after a block ends up there. The others
@@ -33,8 +31,10 @@ struct Step {
 /// Blocks that are filled with coefficients, and then transformed.
 pub(super) struct Transform {
     blocks: [Coefficients; MOST_BLOCKS],
-    /// What becomes of each coefficient, by the places after it in zigzag order.
+    /// What becomes of each coefficient, by the places after it in zigzag order. The first one is left as it was coded: it is a difference.
     steps: [Step; 128],
+    /// Its quantisation step.
+    step: i32,
     /// Bits after the point of a sample.
     fraction: u32,
 }
@@ -46,7 +46,9 @@ impl Transform {
         for ((step, &size), position) in steps[1..].iter_mut().zip(quantisation).zip(ZIGZAG) {
             *step = Step { size: i32::from(size), position: u32::from(position) };
         }
-        Self { blocks: [Coefficients([0; 128]); MOST_BLOCKS], steps, fraction: S::FRACTION }
+        steps[1].size = 1;
+        let step = quantisation[0].into();
+        Self { blocks: [Coefficients([0; 128]); MOST_BLOCKS], steps, step, fraction: S::FRACTION }
     }
 }
 
@@ -54,31 +56,31 @@ impl Sums for Transform {
     type Sum = ();
 
     #[inline(always)]
-    fn clear(&self, (): &mut (), _: usize) {}
-
-    #[inline(always)]
-    fn add(&mut self, block: usize, (): &mut (), place: usize, value: i32) {
-        // The compiler does not know that places and positions are less than 128.
-        let Step { size, position } = self.steps[place / PLACE % 128];
-        let coefficient = &mut self.blocks[block].0[position as usize % 128];
-        *coefficient = coefficient.wrapping_add(value.wrapping_mul(size));
+    fn add<L: Lanes>(&mut self, block: usize, (): &mut (), places: [usize; 2], coefficients: u32) {
+        let block = &mut self.blocks[block].0;
+        for (place, value) in places.into_iter().zip([coefficients as i16, (coefficients >> 16) as i16]) {
+            // The compiler does not know that places and positions are less than 128.
+            let Step { size, position } = self.steps[place / PLACE % 128];
+            let coefficient = &mut block[position as usize % 128];
+            *coefficient = coefficient.wrapping_add(i32::from(value).wrapping_mul(size));
+        }
     }
 }
 
 impl Inverse for Transform {
     #[inline(always)]
-    fn finish(&mut self, block: usize, (): &(), Known { first, is_flat }: Known, out: &mut [i32], stride: usize) {
-        let first = first.wrapping_mul(self.steps[1].size);
-        let Coefficients(block) = &mut self.blocks[block];
-        let middle = 128 << self.fraction;
-        if is_flat {
+    fn finish<L: Lanes>(&mut self, read: Summed<'_, ()>, first: &mut i32, out: &mut [i32], stride: usize) {
+        let Coefficients(block) = &mut self.blocks[read.number];
+        *first = first.wrapping_add(block[0]);
+        let (first, middle) = (first.wrapping_mul(self.step), 128 << self.fraction);
+        if read.is_flat {
             let sample = (flat(first) << self.fraction).saturating_add(middle);
             out.chunks_mut(stride).take(8).for_each(|row| row[..8].fill(sample));
         } else {
             block[0] = first;
             let rows = std::array::from_fn(|row| std::array::from_fn(|column| block[row * 8 + column]));
             // A transform of eight by eight makes its input eight times as large.
-            let rows = transformed(rows, FRACTION + BETWEEN + 3 - self.fraction);
+            let rows = both_passes::<L>(rows, FRACTION + BETWEEN + 3 - self.fraction);
             for (out, row) in out.chunks_mut(stride).zip(rows) {
                 out[..8].copy_from_slice(&row.map(|sample| sample.saturating_add(middle)));
             }
@@ -96,19 +98,19 @@ pub(super) struct Mean {
 }
 
 impl Sums for Mean {
-    type Sum = ();
+    type Sum = i32;
 
     #[inline(always)]
-    fn clear(&self, (): &mut (), _: usize) {}
-
-    #[inline(always)]
-    fn add(&mut self, _: usize, (): &mut (), _: usize, _: i32) {}
+    fn add<L: Lanes>(&mut self, block: usize, sum: &mut i32, places: [usize; 2], coefficients: u32) {
+        Nothing.add::<L>(block, sum, places, coefficients);
+    }
 }
 
 impl Inverse for Mean {
     #[inline(always)]
-    fn finish(&mut self, _: usize, (): &(), block: Known, out: &mut [i32], _: usize) {
-        out[0] = descale(block.first.wrapping_mul(self.step) << self.fraction, 3).saturating_add(128 << self.fraction);
+    fn finish<L: Lanes>(&mut self, read: Summed<'_, i32>, first: &mut i32, out: &mut [i32], _: usize) {
+        *first = first.wrapping_add(read.sum.wrapping_sub(*read.before));
+        out[0] = descale(first.wrapping_mul(self.step) << self.fraction, 3).saturating_add(128 << self.fraction);
     }
 }
 
@@ -133,26 +135,8 @@ fn descale(value: i32, bits: u32) -> i32 {
     value.wrapping_add(1 << (bits - 1)) >> bits
 }
 
-/// Rows of samples, as distances to the middle of the range, from rows of coefficients. `bits` after the point of the last sums
-/// are rounded away.
-#[inline(always)]
-fn transformed(rows: [[i32; 8]; 8], bits: u32) -> [[i32; 8]; 8] {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has AVX2, which is all that the function asks for.
-        return unsafe { transformed_avx2(rows, bits) };
-    }
-    both_passes::<[i32; 8]>(rows, bits)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-#[inline]
-fn transformed_avx2(rows: [[i32; 8]; 8], bits: u32) -> [[i32; 8]; 8] {
-    both_passes::<Avx2>(rows, bits)
-}
-
-/// Over all columns at once, and then over all rows.
+/// Rows of samples, as distances to the middle of the range, from rows of coefficients: over all columns at once, and then over all
+/// rows. `bits` after the point of the last sums are rounded away.
 //
 // Here and in what it calls, nothing is handed to functions of the standard library, such as `map`: these are not compiled for
 // AVX2, and every operation in them would be a call.
@@ -204,24 +188,4 @@ fn pass<L: Lanes>([x0, x1, x2, x3, x4, x5, x6, x7]: [L; 8], bits: u32) -> [L; 8]
         s1.minus(d1).shifted_right(bits),
         s0.minus(d0).shifted_right(bits),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_instruction_set_gives_the_same_samples() {
-        let mut state = 1i32;
-        for largest in [10, 1000, i32::MAX] {
-            for _ in 0..50 {
-                let mut next = || {
-                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    (state >> 4) % largest
-                };
-                let rows = std::array::from_fn(|_| std::array::from_fn(|_| next()));
-                assert_eq!(transformed(rows, 18), both_passes::<[i32; 8]>(rows, 18));
-            }
-        }
-    }
 }

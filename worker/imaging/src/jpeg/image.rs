@@ -1,15 +1,17 @@
 //! The image while its scans are read: from blocks to samples to RGB.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::bits::Bits;
 use super::file::{File, Segment};
 use super::frame::{Component, Frame};
-use super::planes::{Color, Plane, rgb};
+use super::lanes::Lanes;
+use super::planes::{Color, Plane, Strip, rgb};
 use super::progressive::{Pass, Stored};
-use super::scale::{Known, Scale};
+use super::scale::Scale;
 use super::scan::{Carry, End, Groups, Member, Scan};
-use super::sequential::{Plan, Sequential};
+use super::sequential::{Plan, Row, Sequential};
 use super::window::Window;
 use crate::{DecodeError, buffers, geometry::Part, sample::Sample};
 
@@ -20,6 +22,8 @@ const MOST_SCANS: usize = 200;
 pub(super) struct Image<'a, S: Sample> {
     window: &'a Window,
     planes: Vec<Plane<S>>,
+    /// Of each, the row of groups that is read.
+    strips: Vec<Strip>,
     /// How the blocks of each component become samples, by the quantisation table as it stood at the component's first scan.
     scales: Vec<Option<Scale>>,
     /// These tables.
@@ -36,9 +40,11 @@ impl<'a, S: Sample> Image<'a, S> {
         let components = frame.components.len();
         let stored = |component: &Component| Stored::new(component.padded, frame.block_size(component, reduction));
         let progressive: &[Component] = if frame.progressive { &frame.components } else { &[] };
+        let planes = Plane::all(frame, window);
         Self {
             window,
-            planes: Plane::all(frame, window),
+            strips: planes.iter().zip(&frame.components).map(|(plane, component)| plane.strip(component)).collect(),
+            planes,
             scales: (0..components).map(|_| None).collect(),
             quantisation: vec![None; components],
             stored: progressive.iter().map(stored).collect(),
@@ -48,7 +54,7 @@ impl<'a, S: Sample> Image<'a, S> {
 
     /// Reads all scans. `false`: the file ended early.
     #[inline(always)]
-    pub fn read(&mut self, file: &mut File<'_>, frame: &Frame) -> Result<bool, DecodeError> {
+    pub fn read<L: Lanes>(&mut self, file: &mut File<'_>, frame: &Frame) -> Result<bool, DecodeError> {
         for _ in 0..MOST_SCANS {
             let header = match file.next()? {
                 Some(Segment::Scan(header)) => header,
@@ -67,7 +73,8 @@ impl<'a, S: Sample> Image<'a, S> {
                     self.quantisation[part.component] = Some(table);
                 }
             }
-            let end = if frame.progressive { self.refine(file, frame, &scan)? } else { self.fill(file, frame, &scan)? };
+            let end =
+                if frame.progressive { self.refine(file, frame, &scan)? } else { self.fill::<L>(file, frame, &scan)? };
             let End::Whole(position) = end else { return Ok(false) };
             file.position = position;
             for part in &scan.parts {
@@ -87,9 +94,10 @@ impl<'a, S: Sample> Image<'a, S> {
 
     /// Reads a sequential scan into planes.
     #[inline(always)]
-    fn fill(&mut self, file: &File<'_>, frame: &Frame, scan: &Scan) -> Result<End, DecodeError> {
-        let plan = Plan::new(scan, frame, &file.tables, (self.window, &self.quantisation), &self.planes)?;
-        let mut groups = Sequential { plan: &plan, planes: &mut self.planes, scales: &mut self.scales };
+    fn fill<L: Lanes>(&mut self, file: &File<'_>, frame: &Frame, scan: &Scan) -> Result<End, DecodeError> {
+        let plan = Plan::new(scan, frame, &file.tables, (self.window, &self.quantisation), &self.strips)?;
+        let row = Row { plan: &plan, strips: &mut self.strips, scales: &mut self.scales };
+        let mut groups = Sequential { row, planes: &mut self.planes, lanes: PhantomData::<L> };
         let rows = scan.wanted(self.window).rows.end;
         scan.for_each_group(frame, file.tables.restart, (file.bytes, file.position), rows, &mut groups)
     }
@@ -105,19 +113,15 @@ impl<'a, S: Sample> Image<'a, S> {
 
     /// Turns the coefficients of a progressive file into samples.
     #[inline(always)]
-    pub fn finish(&mut self) {
-        let components = self.planes.iter_mut().zip(&self.stored).zip(&mut self.scales).zip(&self.window.blocks);
-        for (((plane, stored), scale), blocks) in components {
+    pub fn finish<L: Lanes>(&mut self) {
+        let planes = self.planes.iter_mut().zip(&mut self.strips);
+        let components = planes.zip(&self.stored).zip(&mut self.scales).zip(&self.window.blocks);
+        for ((((plane, strip), stored), scale), blocks) in components {
             let Some(scale) = scale else { continue };
             for row in blocks.rows.clone() {
-                for column in blocks.columns.clone() {
-                    let place = (column, row);
-                    let known = Known { first: stored.first(place), is_flat: stored.is_flat(place) };
-                    let start = plane.distance((column - blocks.columns.start, 0));
-                    scale.write(known, stored.others(place), plane.values(start));
-                }
+                stored.write::<L>(row, blocks.columns.clone(), scale, strip);
                 let row = row - blocks.rows.start;
-                plane.settle(0..blocks.columns.len(), row..row + 1);
+                plane.settle(strip, 0..blocks.columns.len(), row..row + 1);
             }
         }
     }

@@ -5,6 +5,9 @@
 
 /// Eight numbers. All arithmetic wraps.
 pub(super) trait Lanes: Copy {
+    /// Whether they are for functions that are compiled for AVX2 and BMI2, and for processors that have both.
+    const AVX2: bool;
+
     /// From an array.
     fn of(values: [i32; 8]) -> Self;
     /// As an array.
@@ -19,6 +22,8 @@ pub(super) trait Lanes: Copy {
 }
 
 impl Lanes for [i32; 8] {
+    const AVX2: bool = false;
+
     #[inline(always)]
     fn of(values: [i32; 8]) -> Self {
         values
@@ -74,11 +79,13 @@ mod avx2 {
 
     use super::Lanes;
 
-    /// Only for functions that are compiled for AVX2, and processors that have it.
+    /// Only for functions that are compiled for AVX2 and BMI2, and processors that have both.
     #[derive(Clone, Copy)]
     pub(in super::super) struct Avx2(__m256i);
 
     impl Lanes for Avx2 {
+        const AVX2: bool = true;
+
         #[inline(always)]
         fn of(values: [i32; 8]) -> Self {
             // SAFETY: 32 bytes either way, of which every pattern is a value.

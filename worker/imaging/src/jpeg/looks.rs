@@ -2,14 +2,15 @@
 
 use super::huffman::{FAST_BITS, Huffman, coefficient};
 
-/// A coefficient adds so much to the place in its block, in zigzag order: places are where a look has them in its register.
-pub(super) const PLACE: usize = 256;
+/// A coefficient adds so much to the place in its block, in zigzag order: places are where a look has them in its register, and
+/// bytes of a table's rows.
+pub(super) const PLACE: usize = 64;
 
 /// After the last coefficient of a block. Ends of blocks add so much, so all places after a block have this bit, and none in it.
 pub(super) const END: usize = 64 * PLACE;
 
-/// Up to two symbols with their coefficients. In a register, from the lowest bit: bits of all (8), what the first one adds to
-/// the place (8, in [`PLACE`]s), the two coefficients (16 each), and what both add to the place (16).
+/// Up to two symbols with their coefficients. In a register: bits of all (bits 0 to 5), what both add to the place (6 to 13, in
+/// [`PLACE`]s), what the first one adds to it (22 to 29), and the two coefficients (32 to 47, 48 to 63).
 ///
 /// At the start of a block, a lone symbol is the first one of a look. Elsewhere it is the second one, and a coefficient of zero that
 /// adds nothing to the place is the first one: so only the start of a block has its coefficient there.
@@ -24,12 +25,13 @@ impl Look {
     const LONG: u32 = 0xff;
 
     /// Nothing found.
-    const NOTHING: Self = Self((Self::LONG as u64) << 8);
+    const NOTHING: Self = Self((Self::LONG as u64 * PLACE as u64) << 16);
 
     #[inline(always)]
     fn new(bits: u32, [first, all]: [u32; 2], coefficients: [i32; 2]) -> Self {
         let [low, high] = coefficients.map(|value| u64::from(value as u16));
-        Self(u64::from(bits) | u64::from(first) << 8 | low << 16 | high << 32 | u64::from(all) << 56)
+        let [first, all] = [first, all].map(|places| u64::from(places) * PLACE as u64);
+        Self(u64::from(bits) | all | first << 16 | low << 32 | high << 48)
     }
 
     /// One symbol, of a block's first coefficient or of another one.
@@ -41,10 +43,10 @@ impl Look {
     /// Bits of all.
     #[inline(always)]
     pub fn bits(self) -> u32 {
-        self.0 as u32 & 0xff
+        self.0 as u32 & 63
     }
 
-    /// A number whose lower six bits are [`bits`](Self::bits).
+    /// A number whose lower six bits are [`bits`](Self::bits), and the eight bits after them [`advance`](Self::advance).
     #[inline(always)]
     pub fn packed(self) -> u64 {
         self.0
@@ -53,31 +55,25 @@ impl Look {
     /// What the first one adds to the place: [`END`] and more where the look does not tell all.
     #[inline(always)]
     pub fn first_advance(self) -> usize {
-        self.0 as usize & 0xff00
+        (self.0 >> 16) as usize & (255 * PLACE)
     }
 
     /// What both add to the place: for the end of a block, [`END`].
     #[inline(always)]
     pub fn advance(self) -> usize {
-        (self.0 >> 48) as usize
+        self.0 as usize & (255 * PLACE)
     }
 
-    /// The first coefficient.
+    /// Both coefficients, two bytes each, the first one lower.
     #[inline(always)]
-    pub fn first(self) -> i32 {
-        self.0 as i32 >> 16
-    }
-
-    /// The second coefficient.
-    #[inline(always)]
-    pub fn second(self) -> i32 {
-        i32::from((self.0 >> 32) as i16)
+    pub fn coefficients(self) -> u32 {
+        (self.0 >> 32) as u32
     }
 
     /// The lone symbol at the top of `bits`, of which this look found all but the coefficient; `None`, if that is not so.
     #[inline(always)]
     pub fn with_coefficient(self, is_first: bool, bits: u64) -> Option<Self> {
-        let size = self.first() as u32;
+        let size = self.coefficients();
         (self.bits() > 0 && self.first_advance() == Self::LONG as usize * PLACE).then(|| {
             let value = coefficient(bits << (self.bits() - size), size);
             Self::lone(is_first, self.bits(), (self.advance() / PLACE) as u32, value)
@@ -85,14 +81,14 @@ impl Look {
     }
 }
 
-/// Looks for all that the next bits can be: in the middle of a block, and then at the start of one.
-pub(super) struct Looks([Look; 2 << FAST_BITS]);
+/// Looks for all that the next bits can be: in the middle of a block, and, from [`END`] on, at the start of one.
+pub(super) struct Looks([Look; END + (1 << FAST_BITS)]);
 
 impl Looks {
     /// Of blocks whose first coefficients are coded with `dc`, and the others with `ac`.
     pub fn new(dc: &Huffman, ac: &Huffman) -> Box<Self> {
-        let mut looks = Box::new(Self([Look::NOTHING; 2 << FAST_BITS]));
-        let (within, starts) = looks.0.split_at_mut(1 << FAST_BITS);
+        let mut looks = Box::new(Self([Look::NOTHING; END + (1 << FAST_BITS)]));
+        let (within, starts) = looks.0.split_at_mut(END);
         for (number, (within, start)) in within.iter_mut().zip(starts).enumerate() {
             let bits = (number as u64) << (64 - FAST_BITS);
             *within = look(false, ac, ac, bits);
@@ -104,7 +100,7 @@ impl Looks {
     /// What is at the top of `bits`; `end` is [`END`] at the start of a block and zero within.
     #[inline(always)]
     pub fn at(&self, bits: u64, end: usize) -> Look {
-        self.0[(bits >> (64 - FAST_BITS)) as usize + end / (END >> FAST_BITS)]
+        self.0[(bits >> (64 - FAST_BITS)) as usize + end]
     }
 }
 
@@ -139,7 +135,9 @@ mod tests {
 
     /// What a look gives: bits, places after the first and after both, and the coefficients.
     fn found(look: Look) -> (u32, [usize; 2], [i32; 2]) {
-        (look.bits(), [look.first_advance() / PLACE, look.advance() / PLACE], [look.first(), look.second()])
+        let coefficients = look.coefficients();
+        let coefficients = [coefficients as i16, (coefficients >> 16) as i16].map(i32::from);
+        (look.bits(), [look.first_advance() / PLACE, look.advance() / PLACE], coefficients)
     }
 
     #[test]

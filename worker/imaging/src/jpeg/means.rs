@@ -11,98 +11,99 @@ use std::hint::select_unpredictable;
 use super::coding::Sums;
 use super::frame::ZIGZAG;
 use super::idct::flat;
-use super::looks::{END, PLACE};
-use super::scale::{Inverse, Known};
+use super::lanes::Lanes;
+use super::looks::PLACE;
+use super::scale::{Inverse, Summed};
 use crate::sample::Sample;
 
 /// Bits after the point of a sum, beyond those of a sample.
 pub(super) const FRACTION: u32 = 15;
 
-/// The way to blocks of `COUNT` means, 4 or 16.
-pub(super) struct Means<const COUNT: usize> {
-    /// What each coefficient adds to the means, row by row, if it is one: the quantisation step counts already. By the place after
-    /// it in zigzag order. The first coefficient is added at the end, and what lies after the block never.
-    shares: Box<[[i32; COUNT]; 128]>,
+/// What a coefficient adds to eight sums, if it is one. Aligned, so that rows of a table are [`PLACE`] bytes apart.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Shares([i32; 8]);
+
+const _: () = assert!(size_of::<Shares>() == PLACE);
+
+/// The way to blocks of `SIDE` means a side. The sums are eight in each of so many `VECTORS`: one of every mean, and after them that of
+/// the first coefficients.
+pub(super) struct Means<const SIDE: usize, const VECTORS: usize> {
+    /// What each coefficient adds to the sums: the quantisation step counts already. By the place after it in zigzag order. The first
+    /// one adds to its own sum only, and what lies after the block adds nothing.
+    shares: Box<[[Shares; 128]; VECTORS]>,
     /// What the first coefficient adds to all means, if it is one.
     share_of_first: i32,
     /// Its quantisation step.
     step: i32,
     /// Bits after the point of a sample.
     fraction: u32,
-    /// What is left of a sum within a block, and at its end: all bits, and none. (They are read, because a compiler that knew them
-    /// would ask where the end is.)
-    kept: [[i32; COUNT]; 2],
 }
 
-impl<const COUNT: usize> Means<COUNT> {
-    /// Means of a block's side.
-    const SIDE: usize = COUNT.isqrt();
+impl<const SIDE: usize, const VECTORS: usize> Means<SIDE, VECTORS> {
+    /// Means of a block.
+    const COUNT: usize = SIDE * SIDE;
 
     /// For samples of type `S` and a quantisation table in zigzag order.
     pub fn new<S: Sample>(quantisation: &[u16; 64]) -> Self {
-        let along = |wave: usize, at: usize| mean(wave, at, Self::SIDE);
-        let share = |position: usize, step: u16| {
-            let unit = f64::from(step) * f64::from(1 << (FRACTION + S::FRACTION));
-            let of_mean = |at: usize| along(position / 8, at / Self::SIDE) * along(position % 8, at % Self::SIDE);
-            std::array::from_fn(|at| (of_mean(at) * unit).round() as i32)
+        let along: [[f64; SIDE]; 8] = std::array::from_fn(|wave| std::array::from_fn(|at| mean(wave, at, SIDE)));
+        let unit = f64::from(1 << (FRACTION + S::FRACTION));
+        let share = |at: usize, mean: usize| {
+            let position = usize::from(ZIGZAG[at]);
+            let of_one = along[position / 8][mean / SIDE] * along[position % 8][mean % SIDE];
+            (of_one * f64::from(quantisation[at]) * unit).round() as i32
         };
-        let mut shares = Box::new([[0; COUNT]; 128]);
-        for ((shares, &step), position) in shares[1..].iter_mut().zip(quantisation).zip(ZIGZAG).skip(1) {
-            *shares = share(position.into(), step);
+        let mut shares = Box::new([[Shares::default(); 128]; VECTORS]);
+        for (at, mean) in (1..64).flat_map(|at| (0..Self::COUNT).map(move |mean| (at, mean))) {
+            shares[mean / 8][at + 1].0[mean % 8] = share(at, mean);
         }
-        Self {
-            shares,
-            share_of_first: share(0, quantisation[0])[0],
-            step: quantisation[0].into(),
-            fraction: S::FRACTION,
-            kept: [[-1; COUNT], [0; COUNT]],
+        shares[Self::COUNT / 8][1].0[Self::COUNT % 8] = 1;
+        Self { shares, share_of_first: share(0, 0), step: quantisation[0].into(), fraction: S::FRACTION }
+    }
+}
+
+impl<const SIDE: usize, const VECTORS: usize> Sums for Means<SIDE, VECTORS>
+where
+    [[i32; 8]; VECTORS]: Default,
+{
+    type Sum = [[i32; 8]; VECTORS];
+
+    #[inline(always)]
+    fn add<L: Lanes>(&mut self, _: usize, sum: &mut Self::Sum, [first, second]: [usize; 2], coefficients: u32) {
+        for (sum, shares) in sum.iter_mut().zip(&*self.shares) {
+            // The compiler does not know that places are less than 128.
+            let (first, second) = (shares[first / PLACE % 128].0, shares[second / PLACE % 128].0);
+            let products = L::of(first).times((coefficients as i16).into());
+            let others = L::of(second).times(((coefficients >> 16) as i16).into());
+            *sum = L::of(*sum).plus(products).plus(others).values();
         }
     }
 }
 
-impl<const COUNT: usize> Sums for Means<COUNT>
+impl<const SIDE: usize, const VECTORS: usize> Inverse for Means<SIDE, VECTORS>
 where
-    [i32; COUNT]: Default,
-{
-    type Sum = [i32; COUNT];
-
-    #[inline(always)]
-    fn clear(&self, sum: &mut [i32; COUNT], end: usize) {
-        for (sum, kept) in sum.iter_mut().zip(&self.kept[end / END % 2]) {
-            *sum &= kept;
-        }
-    }
-
-    #[inline(always)]
-    fn add(&mut self, _: usize, sum: &mut [i32; COUNT], place: usize, value: i32) {
-        // The compiler does not know that places are less than 128.
-        for (sum, share) in sum.iter_mut().zip(&self.shares[place / PLACE % 128]) {
-            *sum = sum.wrapping_add(value.wrapping_mul(*share));
-        }
-    }
-}
-
-impl<const COUNT: usize> Inverse for Means<COUNT>
-where
-    [i32; COUNT]: Default,
+    [[i32; 8]; VECTORS]: Default,
 {
     #[inline(always)]
-    fn finish(&mut self, _: usize, sum: &[i32; COUNT], known: Known, out: &mut [i32], stride: usize) {
-        let middle = 128 << self.fraction;
+    fn finish<L: Lanes>(&mut self, read: Summed<'_, Self::Sum>, first: &mut i32, out: &mut [i32], stride: usize) {
+        let (mut means, before) = (*read.sum, read.before);
+        let of_firsts = |sum: &Self::Sum| sum[Self::COUNT / 8][Self::COUNT % 8];
+        *first = first.wrapping_add(of_firsts(read.sum).wrapping_sub(of_firsts(before)));
         // A block of one value is rounded as in a full decode: there, all of its samples are.
-        let value = flat(known.first.wrapping_mul(self.step)).clamp(-255, 255);
+        let (value, middle) = (flat(first.wrapping_mul(self.step)).clamp(-255, 255), 128 << self.fraction);
         let rounded = ((value << self.fraction) + middle) << FRACTION;
         let half = 1 << (FRACTION - 1);
-        let of_first = known.first.wrapping_mul(self.share_of_first).wrapping_add((middle << FRACTION) + half);
-        let all = select_unpredictable(known.is_flat, rounded, of_first);
+        let of_first = first.wrapping_mul(self.share_of_first).wrapping_add((middle << FRACTION) + half);
+        let all = select_unpredictable(read.is_flat, rounded, of_first);
         // First all, then the rows: this way, the sums are vectors.
-        let mut means = *sum;
-        for mean in &mut means {
-            *mean = mean.wrapping_add(all);
+        for (means, before) in means.iter_mut().zip(before) {
+            for (mean, before) in means.iter_mut().zip(before) {
+                *mean = mean.wrapping_sub(*before).wrapping_add(all);
+            }
         }
-        let out = &mut out[..(Self::SIDE - 1) * stride + Self::SIDE];
-        for (row, means) in means.chunks_exact(Self::SIDE).enumerate() {
-            out[row * stride..row * stride + Self::SIDE].copy_from_slice(means);
+        let out = &mut out[..(SIDE - 1) * stride + SIDE];
+        for (row, means) in means.as_flattened()[..Self::COUNT].chunks_exact(SIDE).enumerate() {
+            out[row * stride..row * stride + SIDE].copy_from_slice(means);
         }
     }
 }

@@ -22,7 +22,9 @@ mod scan;
 mod sequential;
 mod window;
 
-use self::{file::File, frame::Frame, image::Image, planes::Color, window::Window};
+#[cfg(target_arch = "x86_64")]
+use self::lanes::Avx2;
+use self::{file::File, frame::Frame, image::Image, lanes::Lanes, planes::Color, window::Window};
 use crate::sample::{Sample, Samples};
 use crate::{DecodeError, Limits, decoded::Raster, geometry::Need, metadata};
 
@@ -63,8 +65,7 @@ fn samples(file: &mut File<'_>, frame: &Frame, color: Color, window: &Window) ->
 /// Reads the scans of a file to RGB. `false`: the file ended early.
 ///
 /// The way from bits to pixels is compiled twice on x86-64, for processors with AVX2 and BMI2 and for others. It is
-/// integer arithmetic, so the pixels are the same. (The loop that reads blocks and the transform of whole ones choose by
-/// themselves, in either.)
+/// integer arithmetic, so the pixels are the same.
 fn read<S: Sample>(
     file: &mut File<'_>,
     frame: &Frame,
@@ -76,7 +77,7 @@ fn read<S: Sample>(
         // SAFETY: the processor has AVX2 and BMI2, which is all that the function asks for.
         return unsafe { read_avx2(file, frame, color, window) };
     }
-    read_portable(file, frame, color, window)
+    read_with::<S, [i32; 8]>(file, frame, color, window)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -87,19 +88,19 @@ fn read_avx2<S: Sample>(
     color: Color,
     window: &Window,
 ) -> Result<(Vec<S>, bool), DecodeError> {
-    read_portable(file, frame, color, window)
+    read_with::<S, Avx2>(file, frame, color, window)
 }
 
 #[inline(always)]
-fn read_portable<S: Sample>(
+fn read_with<S: Sample, L: Lanes>(
     file: &mut File<'_>,
     frame: &Frame,
     color: Color,
     window: &Window,
 ) -> Result<(Vec<S>, bool), DecodeError> {
     let mut image = Image::new(frame, window);
-    let whole = image.read(file, frame)?;
-    image.finish();
+    let whole = image.read::<L>(file, frame)?;
+    image.finish::<L>();
     Ok((image.pixels(color), whole))
 }
 
@@ -120,7 +121,7 @@ mod tests {
                     let mut file = File::new(bytes);
                     let frame = file.read_frame().unwrap();
                     let color = file.color(&frame);
-                    let read = if portable { read_portable::<S> } else { read::<S> };
+                    let read = if portable { read_with::<S, [i32; 8]> } else { read::<S> };
                     let part = Part { columns: 5..frame.width, rows: 0..frame.height };
                     read(&mut file, &frame, color, &Window::new(&frame, reduction, &part)).unwrap()
                 }
@@ -128,6 +129,51 @@ mod tests {
                 assert_eq!(pixels::<Fine>(bytes, reduction, false), pixels::<Fine>(bytes, reduction, true));
             }
         }
+    }
+
+    #[test]
+    fn every_instruction_set_makes_the_same_of_damaged_files() {
+        let mut state = 1u64;
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        let (mut whole, mut cut, mut wrong) = (0, 0, 0);
+        for round in 0..600 {
+            let mut bytes = match round % 3 {
+                0 => include_bytes!("../../fixtures/reduced-420.jpg").to_vec(),
+                1 => include_bytes!("../../fixtures/cmyk.jpg").to_vec(),
+                _ => include_bytes!("../../fixtures/progressive-420.jpg").to_vec(),
+            };
+            for _ in 0..1 + next(3) {
+                let at = next(bytes.len());
+                bytes[at] ^= 1 << next(8);
+            }
+            let reduction = 1 << next(4);
+            let read = |portable: bool| -> Result<(Vec<Fine>, bool), DecodeError> {
+                let mut file = File::new(&bytes);
+                let frame = file.read_frame()?;
+                Limits { max_pixels: 1 << 20, ..Limits::default() }
+                    .check_size(frame.width as u32, frame.height as u32)?;
+                let color = file.color(&frame);
+                let part = Part { columns: 0..frame.width, rows: 0..frame.height };
+                let window = Window::new(&frame, reduction, &part);
+                let read = if portable { read_with::<Fine, [i32; 8]> } else { read::<Fine> };
+                read(&mut file, &frame, color, &window)
+            };
+            match (read(false), read(true)) {
+                (Ok(chosen), Ok(portable)) => {
+                    assert_eq!(chosen, portable, "round {round}");
+                    if chosen.1 { whole += 1 } else { cut += 1 }
+                }
+                (Err(chosen), Err(portable)) => {
+                    assert_eq!(chosen.to_string(), portable.to_string(), "round {round}");
+                    wrong += 1;
+                }
+                (chosen, _) => panic!("round {round}: only one of both is an error: {}", chosen.is_err()),
+            }
+        }
+        assert!(whole > 100 && cut > 10 && wrong > 50, "{whole} whole, {cut} cut, {wrong} wrong");
     }
 
     #[test]

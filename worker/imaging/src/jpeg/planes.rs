@@ -11,8 +11,6 @@ use crate::{buffers, geometry::Part};
 /// The samples of one component.
 pub(super) struct Plane<S: Sample> {
     samples: Vec<S>,
-    /// A row of groups on its way to samples.
-    values: Vec<i32>,
     /// Samples from one row to the next.
     stride: usize,
     /// Size of a block of samples.
@@ -39,7 +37,6 @@ impl<S: Sample> Plane<S> {
             let ratio = |of: usize, largest: usize| (largest * (8 / reduction), of * side);
             Self {
                 samples: grey(stride * blocks.rows.len() * side),
-                values: vec![0; stride * component.sampling.1 * side],
                 stride,
                 size,
                 first: (blocks.columns.start, blocks.rows.start),
@@ -52,24 +49,18 @@ impl<S: Sample> Plane<S> {
         frame.components.iter().zip(&window.blocks).map(plane).collect()
     }
 
-    /// Values that become samples: those of a row of groups, from this one on, and how many there are from one row to the next.
-    #[inline(always)]
-    pub fn values(&mut self, start: usize) -> (&mut [i32], usize) {
-        (&mut self.values[start..], self.stride)
-    }
-
-    /// Samples from a block to the one that is so many columns and rows after it.
-    #[inline(always)]
-    pub fn distance(&self, (columns, rows): (usize, usize)) -> usize {
-        (rows * self.stride + columns) * self.size.side()
+    /// What a row of groups needs on its way to samples.
+    pub fn strip(&self, component: &Component) -> Strip {
+        let side = self.size.side();
+        Strip { values: vec![0; self.stride * component.sampling.1 * side], stride: self.stride, side }
     }
 
     /// Makes samples of the values of blocks in these columns, for these rows of blocks.
     #[inline(always)]
-    pub fn settle(&mut self, columns: Range<usize>, rows: Range<usize>) {
-        let columns = columns.start * self.size.side()..columns.end * self.size.side();
-        let rows = self.distance((0, rows.start))..self.distance((0, rows.end));
-        let rows = self.samples[rows].chunks_exact_mut(self.stride).zip(self.values.chunks_exact(self.stride));
+    pub fn settle(&mut self, strip: &Strip, columns: Range<usize>, rows: Range<usize>) {
+        let columns = columns.start * strip.side..columns.end * strip.side;
+        let rows = strip.distance((0, rows.start))..strip.distance((0, rows.end));
+        let rows = self.samples[rows].chunks_exact_mut(self.stride).zip(strip.values.chunks_exact(self.stride));
         let fraction = self.size.fraction();
         for (samples, values) in rows {
             for (sample, &value) in samples[columns.clone()].iter_mut().zip(&values[columns.clone()]) {
@@ -120,6 +111,29 @@ impl<S: Sample> Plane<S> {
             out.extend(columns.clone().map(|x| row[(x * self.across.1 / self.across.0).min(self.width - 1) - left]));
             out
         }
+    }
+}
+
+/// Values that become the samples of a plane: those of a row of groups.
+pub(super) struct Strip {
+    values: Vec<i32>,
+    /// Values from one row to the next.
+    stride: usize,
+    /// Values of a block's side.
+    side: usize,
+}
+
+impl Strip {
+    /// The values from this one on, and how many there are from one row to the next.
+    #[inline(always)]
+    pub fn values(&mut self, start: usize) -> (&mut [i32], usize) {
+        (&mut self.values[start..], self.stride)
+    }
+
+    /// Values from a block to the one that is so many columns and rows after it.
+    #[inline(always)]
+    pub fn distance(&self, (columns, rows): (usize, usize)) -> usize {
+        (rows * self.stride + columns) * self.side
     }
 }
 

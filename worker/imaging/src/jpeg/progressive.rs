@@ -1,9 +1,15 @@
 //! Scans of progressive files, each of which refines the coefficients of whole components.
 
+use std::ops::Range;
+
 use super::bits::Bits;
 use super::frame::{Tables, ZIGZAG};
 use super::huffman::{Huffman, coefficient};
-use super::scale::Size;
+#[cfg(target_arch = "x86_64")]
+use super::lanes::Avx2;
+use super::lanes::Lanes;
+use super::planes::Strip;
+use super::scale::{Known, Scale, Size};
 use super::scan::{Part, Scan, ac, dc, difference};
 use crate::DecodeError;
 
@@ -63,19 +69,19 @@ impl Stored {
 
     /// Whether a block has no other coefficient than the first.
     #[inline(always)]
-    pub fn is_flat(&self, place: (usize, usize)) -> bool {
+    fn is_flat(&self, place: (usize, usize)) -> bool {
         self.set[self.number(place)] == 0
     }
 
     /// The first coefficient of a block.
     #[inline(always)]
-    pub fn first(&self, place: (usize, usize)) -> i32 {
+    fn first(&self, place: (usize, usize)) -> i32 {
         self.first[self.number(place)].into()
     }
 
     /// The other coefficients of a block that count and are not zero, with their positions in zigzag order.
     #[inline(always)]
-    pub fn others(&self, place: (usize, usize)) -> impl Iterator<Item = (usize, i32)> {
+    fn others(&self, place: (usize, usize)) -> impl Iterator<Item = (usize, i32)> {
         let number = self.number(place);
         let values = &self.values[number * self.count..][..self.count];
         let mut rest = self.set[number];
@@ -85,6 +91,32 @@ impl Stored {
             (at < 64).then_some(at)
         });
         positions.filter_map(|at| Some((at, i32::from(*values.get(usize::from(self.slots[at]))?))))
+    }
+
+    /// Writes the values of a row of blocks.
+    pub fn write<L: Lanes>(&self, row: usize, columns: Range<usize>, scale: &mut Scale, strip: &mut Strip) {
+        if L::AVX2 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has AVX2 and BMI2 (see `Avx2`), which is all that the function asks for.
+            return unsafe { self.write_avx2(row, columns, scale, strip) };
+        }
+        self.write_with::<L>(row, columns, scale, strip);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,bmi2")]
+    fn write_avx2(&self, row: usize, columns: Range<usize>, scale: &mut Scale, strip: &mut Strip) {
+        self.write_with::<Avx2>(row, columns, scale, strip);
+    }
+
+    #[inline(always)]
+    fn write_with<L: Lanes>(&self, row: usize, columns: Range<usize>, scale: &mut Scale, strip: &mut Strip) {
+        for column in columns.clone() {
+            let place = (column, row);
+            let known = Known { first: self.first(place), is_flat: self.is_flat(place) };
+            let start = strip.distance((column - columns.start, 0));
+            scale.write::<L>(known, self.others(place), strip.values(start));
+        }
     }
 
     #[inline(always)]

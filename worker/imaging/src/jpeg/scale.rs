@@ -3,6 +3,7 @@
 use super::bits::Bits;
 use super::coding::{Coded, Coding, Sums};
 use super::idct::{Mean, Transform};
+use super::lanes::Lanes;
 use super::looks::PLACE;
 use super::means::{self, Means};
 use crate::{DecodeError, sample::Sample};
@@ -63,11 +64,74 @@ pub(super) const MOST_BLOCKS: usize = 10;
 /// The way from the coefficients of a group's blocks to their samples.
 pub(super) trait Inverse: Sums {
     /// Writes the values of the samples of a block to `out`, whose rows are `stride` apart, and forgets it. Values have as many
-    /// bits after the point as [`Size::fraction`] says, and are not yet limited to those that samples can have.
-    fn finish(&mut self, block: usize, sum: &Self::Sum, known: Known, out: &mut [i32], stride: usize);
+    /// bits after the point as [`Size::fraction`] says, and are not yet limited to those that samples can have. `first` is the first
+    /// coefficient of the block before, and of this one after it, as it was coded.
+    fn finish<L: Lanes>(&mut self, block: Summed<'_, Self::Sum>, first: &mut i32, out: &mut [i32], stride: usize);
 }
 
-/// What is known of a block besides its sum.
+/// What is known of a block when all of its coefficients were added.
+pub(super) struct Summed<'a, T> {
+    /// Its number among those that were read together.
+    pub number: usize,
+    /// The sum after it.
+    pub sum: &'a T,
+    /// The sum before it.
+    pub before: &'a T,
+    /// Whether there is no other coefficient than the first.
+    pub is_flat: bool,
+}
+
+/// The blocks of a group on their way from coefficients to samples.
+pub(super) struct Blocks<I: Inverse> {
+    inverse: I,
+    /// Nothing, and after it the blocks.
+    coded: [Coded<I::Sum>; MOST_BLOCKS + 1],
+}
+
+impl<I: Inverse> Blocks<I> {
+    fn new(inverse: I) -> Box<Self> {
+        Box::new(Self { inverse, coded: [Coded::default(); MOST_BLOCKS + 1] })
+    }
+
+    /// Reads the next blocks of a scan, at most [`MOST_BLOCKS`].
+    #[inline(always)]
+    pub fn read<L: Lanes>(
+        &mut self,
+        count: usize,
+        coding: &Coding<'_>,
+        bits: &mut Bits<'_>,
+    ) -> Result<(), DecodeError> {
+        coding.read::<L, _>(bits, &mut self.coded[1..=count], &mut self.inverse)
+    }
+
+    /// Writes the values of a block that was read; `first` is the first coefficient of the block before, and of this one after it.
+    #[inline(always)]
+    pub fn finish<L: Lanes>(&mut self, number: usize, first: &mut i32, out: &mut [i32], stride: usize) {
+        let (before, coded) = (&self.coded[number].sum, &self.coded[number + 1]);
+        let block = Summed { number, sum: &coded.sum, before, is_flat: coded.is_flat() };
+        self.inverse.finish::<L>(block, first, out, stride);
+    }
+
+    /// Writes the values of a block of which all is known: `others` are positions in zigzag order and values.
+    #[inline(always)]
+    fn write<L: Lanes>(
+        &mut self,
+        known: Known,
+        others: impl Iterator<Item = (usize, i32)>,
+        out: &mut [i32],
+        stride: usize,
+    ) {
+        let mut sum = I::Sum::default();
+        others.for_each(|(at, value)| {
+            // As the second one of two, of which the first one is zero.
+            self.inverse.add::<L>(0, &mut sum, [0, (at + 1) * PLACE], u32::from(value as u16) << 16);
+        });
+        let block = Summed { number: 0, sum: &sum, before: &I::Sum::default(), is_flat: known.is_flat };
+        self.inverse.finish::<L>(block, &mut { known.first }, out, stride);
+    }
+}
+
+/// What is known of a block besides its other coefficients.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     /// The first coefficient, as it was coded.
@@ -76,45 +140,11 @@ pub(super) struct Known {
     pub is_flat: bool,
 }
 
-/// The blocks of a group on their way from coefficients to samples.
-pub(super) struct Blocks<I: Inverse> {
-    inverse: I,
-    coded: [Coded<I::Sum>; MOST_BLOCKS],
-}
-
-impl<I: Inverse> Blocks<I> {
-    fn new(inverse: I) -> Box<Self> {
-        Box::new(Self { inverse, coded: [Coded::default(); MOST_BLOCKS] })
-    }
-
-    /// Reads the next blocks of a scan, at most [`MOST_BLOCKS`].
-    #[inline(always)]
-    pub fn read(&mut self, count: usize, coding: &Coding<'_>, bits: &mut Bits<'_>) -> Result<(), DecodeError> {
-        coding.read(bits, &mut self.coded[..count], &mut self.inverse)
-    }
-
-    /// Writes the values of a block that was read; `first` is the first coefficient of the block before, and of this one after it.
-    #[inline(always)]
-    pub fn finish(&mut self, block: usize, first: &mut i32, out: &mut [i32], stride: usize) {
-        let coded = &self.coded[block];
-        *first = first.wrapping_add(coded.difference);
-        self.inverse.finish(block, &coded.sum, Known { first: *first, is_flat: coded.is_flat() }, out, stride);
-    }
-
-    /// Writes the values of a block of which all is known: `others` are positions in zigzag order and values.
-    #[inline(always)]
-    fn write(&mut self, known: Known, others: impl Iterator<Item = (usize, i32)>, out: &mut [i32], stride: usize) {
-        let mut sum = I::Sum::default();
-        others.for_each(|(at, value)| self.inverse.add(0, &mut sum, (at + 1) * PLACE, value));
-        self.inverse.finish(0, &sum, known, out, stride);
-    }
-}
-
 /// The way from a component's coefficients to its samples.
 pub(super) enum Scale {
     One(Box<Blocks<Mean>>),
-    Two(Box<Blocks<Means<4>>>),
-    Four(Box<Blocks<Means<16>>>),
+    Two(Box<Blocks<Means<2, 1>>>),
+    Four(Box<Blocks<Means<4, 3>>>),
     Eight(Box<Blocks<Transform>>),
 }
 
@@ -132,17 +162,17 @@ impl Scale {
     /// Writes the values of a block to `out`, whose rows are `stride` apart: `others` are the other coefficients than the
     /// first, with their positions in zigzag order.
     #[inline(always)]
-    pub fn write(
+    pub fn write<L: Lanes>(
         &mut self,
         known: Known,
         others: impl Iterator<Item = (usize, i32)>,
         (out, stride): (&mut [i32], usize),
     ) {
         match self {
-            Self::One(blocks) => blocks.write(known, others, out, stride),
-            Self::Two(blocks) => blocks.write(known, others, out, stride),
-            Self::Four(blocks) => blocks.write(known, others, out, stride),
-            Self::Eight(blocks) => blocks.write(known, others, out, stride),
+            Self::One(blocks) => blocks.write::<L>(known, others, out, stride),
+            Self::Two(blocks) => blocks.write::<L>(known, others, out, stride),
+            Self::Four(blocks) => blocks.write::<L>(known, others, out, stride),
+            Self::Eight(blocks) => blocks.write::<L>(known, others, out, stride),
         }
     }
 }
@@ -165,7 +195,8 @@ mod tests {
     fn samples<S: Sample>(size: Size, block: &[i32; 64]) -> [S; ROOM] {
         let mut out = [S::default(); ROOM];
         let mut values = [0; ROOM];
-        write(&mut Scale::new::<S>(size, &steps()), block, &mut values);
+        let mut scale = Scale::new::<S>(size, &steps());
+        write(&mut scale, block, &mut values);
         for (out, value) in out.chunks_mut(STRIDE).zip(values.chunks(STRIDE)).take(size.side()) {
             for (out, value) in out[..size.side()].iter_mut().zip(value) {
                 *out = S::clamped(value >> size.fraction());
@@ -178,9 +209,9 @@ mod tests {
     fn write(scale: &mut Scale, block: &[i32; 64], out: &mut [i32]) {
         let known = Known { first: block[0], is_flat: is_flat(block) };
         let others = block.iter().copied().enumerate().skip(1).filter(|&(_, value)| value != 0);
-        // What a decoder may add besides: zeros, the first one's difference, and what lies after the last one.
-        let more = [(0, 0), (7, 0), (0, 5), (64, 1), (126, -1)];
-        scale.write(known, others.chain(more), (out, STRIDE));
+        // What a decoder may add besides: zeros, and what lies after the last one.
+        let more = [(0, 0), (7, 0), (64, 1), (126, -1)];
+        scale.write::<[i32; 8]>(known, others.chain(more), (out, STRIDE));
     }
 
     fn is_flat(block: &[i32; 64]) -> bool {
