@@ -3,7 +3,8 @@
 //! A depthwise convolution by itself does little with each value that it loads. So the rows that it reads come from a
 //! ring that holds only as many rows of one group of channels as its window covers, and stays in the first-level
 //! cache: filled row by row either by copying, or by the convolution before it, whose output then never goes to
-//! memory. Each row is made once. The ring has the border that the window needs.
+//! memory. Each row is made once. The ring has the border that the window needs. Where it needs none, there is nothing to copy: the rows
+//! are read where they are.
 
 use crate::buffer::Buffer;
 use crate::channelwise::Channelwise;
@@ -72,8 +73,8 @@ impl Sweep {
     pub fn run(&self, input: &[f32], output: &mut [f32], scratch: &mut Buffer) {
         check_len("the input of a sweep", input.len(), self.input_len());
         check_len("the output of a sweep", output.len(), self.op.output.blocked_len());
-        let widest = self.op.kernels.widest();
-        let ring_len = widest * self.block_len();
+        let in_place = self.before.is_none() && self.stays_in_rows();
+        let ring_len = if in_place { 0 } else { self.op.kernels.widest() * self.block_len() };
         let view_len = self.before.as_ref().map_or(0, Direct::view_len);
         // The ring, a row of border, and the convolution's bordered input.
         let (ring, view) =
@@ -81,6 +82,16 @@ impl Sweep {
         ring.fill(self.op.border());
         let (ring, border) = ring.split_at_mut(ring_len);
         match &self.before {
+            None if in_place => {
+                let row_len = self.op.input.width * BLOCK;
+                let mut rows = Vec::new();
+                for (block, plane) in input.chunks_exact(self.op.input.plane()).enumerate() {
+                    for y in 0..self.op.output.height {
+                        let row = |row: usize| &plane[row * row_len..][..row_len];
+                        self.output_row((block, y), row, border, &mut rows, output);
+                    }
+                }
+            }
             None => {
                 for (block, plane) in input.chunks_exact(self.op.input.plane()).enumerate() {
                     self.group(block..block + 1, ring, border, output, |row, ring| {
@@ -99,6 +110,11 @@ impl Sweep {
                 }
             }
         }
+    }
+
+    /// Whether windows stay within the rows of the input.
+    fn stays_in_rows(&self) -> bool {
+        self.row_pixels <= self.op.input.width && self.op.window.padding[1] == 0
     }
 
     /// Floats of a ring row, and of all ring rows of a block.
@@ -122,8 +138,7 @@ impl Sweep {
     ) {
         let op = &self.op;
         let [top, left, ..] = op.window.padding;
-        let out_row = op.output.width * BLOCK;
-        let mut rows = vec![border.as_ptr(); op.window.kernel[0]];
+        let mut rows = Vec::new();
         let mut next = 0;
         for y in 0..op.output.height {
             let first = y * op.window.stride[0];
@@ -135,20 +150,38 @@ impl Sweep {
             }
             for (i, block) in blocks.clone().enumerate() {
                 let block_ring = &ring[i * self.block_len()..][..self.block_len()];
-                for (tap, start) in rows.iter_mut().enumerate() {
-                    let row =
-                        (first + tap * op.window.dilation[0]).checked_sub(top).filter(|row| *row < op.input.height);
-                    let slot = row.map(|row| &block_ring[row % self.slots * self.row_len()..][..self.row_len()]);
-                    *start = slot.unwrap_or(border).as_ptr();
-                }
-                let row = &mut output[block * op.output.plane() + y * out_row..][..out_row];
-                self.fold(block, &rows, row);
-                op.finish(y, row);
+                let row = |row: usize| &block_ring[row % self.slots * self.row_len()..][..self.row_len()];
+                self.output_row((block, y), row, border, &mut rows, output);
             }
         }
     }
 
-    /// One output row of one block from the ring rows under its window.
+    /// Computes row `y` of a block of the output from the rows of the input under its window, each with all pixels that windows touch:
+    /// `row` gives them, `border` is what is beyond. `rows` is room for their places.
+    fn output_row<'r>(
+        &self,
+        (block, y): (usize, usize),
+        row: impl Fn(usize) -> &'r [f32],
+        border: &'r [f32],
+        rows: &mut Vec<*const f32>,
+        output: &mut [f32],
+    ) {
+        let op = &self.op;
+        let (first, top) = (y * op.window.stride[0], op.window.padding[0]);
+        rows.clear();
+        rows.extend((0..op.window.kernel[0]).map(|tap| {
+            let under = (first + tap * op.window.dilation[0]).checked_sub(top).filter(|row| *row < op.input.height);
+            let row = under.map_or(border, &row);
+            assert!(row.len() >= self.row_len(), "a row is too short for its windows");
+            row.as_ptr()
+        }));
+        let out_row = op.output.width * BLOCK;
+        let output = &mut output[block * op.output.plane() + y * out_row..][..out_row];
+        self.fold(block, rows, output);
+        op.finish(y, output);
+    }
+
+    /// One output row of one block from the rows under its window.
     fn fold(&self, block: usize, rows: &[*const f32], output: &mut [f32]) {
         let op = &self.op;
         let (low, high) = op.activation.clamp();

@@ -254,6 +254,13 @@ impl Network {
         self.push(value);
     }
 
+    /// Adds what many exporters leave of a dropout: the value as it is, and a mask of the elements that were kept. Gives the mask.
+    pub(super) fn dropout(&mut self) -> OutletId {
+        let value = self.wire(Dropout, &[self.last()]);
+        self.push(value);
+        OutletId::new(value.node, 1)
+    }
+
     pub(super) fn model_with_output(mut self) -> TypedModel {
         let last = self.last();
         self.model.select_output_outlets(&[last]).unwrap();
@@ -276,4 +283,32 @@ impl Network {
         self.values.push(value);
         self.model_with_output()
     }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Dropout;
+
+impl Op for Dropout {
+    fn name(&self) -> StaticName {
+        "Dropout".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Dropout {
+    op_out_of_plan!();
+
+    fn eval(&self, _ctx: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let mask = Tensor::zero_dt(bool::datum_type(), inputs[0].shape())?;
+        Ok(tvec![inputs[0].clone(), mask.into_tvalue()])
+    }
+}
+
+impl TypedOp for Dropout {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec![inputs[0].without_value(), bool::fact(inputs[0].shape.clone())])
+    }
+
+    as_op!();
 }

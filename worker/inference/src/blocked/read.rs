@@ -31,9 +31,13 @@ pub(crate) struct Reader {
 impl Reader {
     /// Adds the layers of a node. `None` if it is not understood; then the reader may hold layers that nothing uses.
     pub fn read(&mut self, model: &TypedModel, node: &TypedNode) -> Option<()> {
-        let [output] = node.outputs.as_slice() else {
-            return None;
+        let (output, others) = node.outputs.split_first()?;
+        let is_used = |(at, output): (usize, &Outlet<TypedFact>)| {
+            !output.successors.is_empty() || model.outputs.contains(&OutletId::new(node.id, at + 1))
         };
+        if others.iter().enumerate().any(is_used) {
+            return None;
+        }
         if output.fact.datum_type != f32::datum_type() || output.fact.shape.as_concrete()?.contains(&0) {
             return None;
         }

@@ -51,6 +51,26 @@ fn a_graph_without_convolutions_stays_as_it_is() {
 }
 
 #[test]
+fn a_mask_that_nobody_reads_does_not_end_a_run() {
+    for (is_read, runs) in [(false, 1), (true, 2)] {
+        let mut network = Network::new(3);
+        network.convolution(1);
+        let mask = network.dropout();
+        network.convolution(1);
+        let mut model = network.model_with_output();
+        let image = Network::new(4).tensor(model.input_fact(0).unwrap().shape.as_concrete().unwrap());
+        if is_read {
+            model.outputs.push(mask);
+        }
+        let rewritten = rewrite(&model, Isa::best()).unwrap();
+        assert_eq!(blocked(&rewritten), runs);
+        let (actual, wanted) = (run(rewritten, &image), run(model, &image));
+        assert_eq!(actual.len(), wanted.len());
+        assert!(actual.iter().zip(&wanted).all(|(actual, wanted)| (actual - wanted).abs() < 1e-4));
+    }
+}
+
+#[test]
 fn equal_convolutions_are_packed_once() {
     let shape = Shape::new(16, 9, 9);
     let convolution = |weight: f32| {
