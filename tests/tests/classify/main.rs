@@ -5,4 +5,5 @@ mod readers;
 mod refused;
 mod restart;
 mod run;
+mod shelf;
 mod usage;

@@ -10,7 +10,8 @@ use std::thread;
 
 use rustix::process::{Resource, Rlimit, Signal};
 
-use super::protocol::{EngineConfig, Reply, Request};
+use super::protocol::{EngineConfig, Hello, Image, Order, Reply, Request, Wanted};
+use super::shelf::View;
 use crate::machine;
 use crate::pipeline::{Pipeline, PipelineThread};
 
@@ -25,30 +26,35 @@ pub fn run() -> io::Result<()> {
     std::panic::set_hook(Box::new(|_| {}));
     // Small, so that images pass it by.
     let mut stdin = BufReader::with_capacity(8 * 1024, io::stdin().lock());
-    let Some(Request::Configure(config)) = Request::read(&mut stdin)? else {
+    let Some(Request::Configure(hello)) = Request::read(&mut stdin)? else {
         return Err(io::Error::other(
             "an engine is started by pixelmill itself and expects its configuration on stdin",
         ));
     };
     let replies = Replies(Arc::new(Mutex::new(File::from(io::stdout().as_fd().try_clone_to_owned()?))));
+    let Hello { config, shelf } = *hello;
     let pipeline = match load(&config) {
         Ok(pipeline) => pipeline,
-        Err(reason) => return replies.send(&Reply::Refused(format!("{reason:#}"))),
+        Err(reason) => return replies.send(&[Reply::Refused(format!("{reason:#}"))]),
     };
     machine::give_back_freed_memory();
     limit_memory(config.memory)?;
-    replies.send(&Reply::Ready)?;
+    let shelf = shelf.and_then(|shelf| View::open(&shelf).ok());
+    replies.send(&[Reply::Ready { sees_shelf: shelf.is_some() }])?;
 
     // The parent bounds what is under way; one place in the queue per thread keeps the threads busy.
-    let (queue, jobs) = mpsc::sync_channel(config.threads);
-    let jobs = Arc::new(Mutex::new(jobs));
+    let (queue, orders) = mpsc::sync_channel(config.threads);
+    let orders = Arc::new(Mutex::new(orders));
     thread::scope(|scope| {
         for _ in 0..config.threads {
-            let (jobs, replies, pipeline) = (Arc::clone(&jobs), replies.clone(), &pipeline);
-            scope.spawn(move || work(&jobs, &replies, pipeline.thread()));
+            let (orders, replies, pipeline, shelf) = (Arc::clone(&orders), replies.clone(), &pipeline, shelf.as_ref());
+            scope.spawn(move || {
+                // An error says that there is no parent: then there is nobody to work for.
+                let _alone = work(&orders, &replies, pipeline.thread(), shelf);
+            });
         }
-        while let Some(request) = Request::read(&mut stdin)? {
-            if queue.send(request).is_err() {
+        while let Some(Request::Work(order)) = Request::read(&mut stdin)? {
+            if queue.send(order).is_err() {
                 break;
             }
         }
@@ -73,27 +79,56 @@ fn load(config: &EngineConfig) -> anyhow::Result<Pipeline> {
     Ok(pipeline)
 }
 
-fn work(jobs: &Mutex<Receiver<Request>>, replies: &Replies, mut thread: PipelineThread<'_>) {
-    loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let sent = match job {
-            Ok(Request::Classify { id, image }) => replies.send(&Reply::Started { id }).and_then(|()| {
+/// Works until there are no orders any more, or nobody to tell.
+fn work(
+    orders: &Mutex<Receiver<Order>>,
+    replies: &Replies,
+    mut thread: PipelineThread<'_>,
+    shelf: Option<&View>,
+) -> io::Result<()> {
+    let mut done = None;
+    while let Some(Order { id, wanted, image }) = next(orders, done, replies)? {
+        // What is not there was never sent: this process cannot go on, and its images are looked at by others.
+        let image = bytes(&image, shelf).unwrap_or_else(|_| std::process::abort());
+        done = Some(match wanted {
+            Wanted::Outcome => {
                 // The decoder's own panics are caught where they arise. Any other one leaves a thread in an unknown
                 // state: ending the process makes this image a suspect.
-                let done = catch_unwind(AssertUnwindSafe(|| thread.classify(&image)));
-                let (outcome, times) = done.unwrap_or_else(|_| std::process::abort());
-                replies.send(&Reply::Classified { id, outcome: Box::new(outcome), times })
-            }),
-            Ok(Request::Thumbnail { id, image }) => replies.send(&Reply::Started { id }).and_then(|()| {
-                let jpeg = thread.thumbnail(&image, THUMBNAIL_SIDE).unwrap_or_default();
-                replies.send(&Reply::Thumbnail { id, jpeg })
-            }),
-            Ok(Request::Configure(_)) | Err(_) => return,
-        };
-        // Without a parent there is nobody to work for.
-        if sent.is_err() {
-            return;
-        }
+                let classified = catch_unwind(AssertUnwindSafe(|| thread.classify(image)));
+                let (outcome, times) = classified.unwrap_or_else(|_| std::process::abort());
+                Reply::Classified { id, outcome: Box::new(outcome), times }
+            }
+            Wanted::Thumbnail => {
+                Reply::Thumbnail { id, jpeg: thread.thumbnail(image, THUMBNAIL_SIDE).unwrap_or_default() }
+            }
+        });
+    }
+    Ok(())
+}
+
+/// The next order, which is told to have begun. What is `done` is told before: in one piece if there is an order at once, because every piece
+/// wakes the parent.
+fn next(orders: &Mutex<Receiver<Order>>, done: Option<Reply>, replies: &Replies) -> io::Result<Option<Order>> {
+    let at_once = orders.try_lock().ok().and_then(|orders| orders.try_recv().ok());
+    if let Some(order) = at_once {
+        let begun = Reply::Started { id: order.id };
+        replies.send(&done.into_iter().chain([begun]).collect::<Vec<_>>())?;
+        return Ok(Some(order));
+    }
+    if let Some(done) = done {
+        replies.send(&[done])?;
+    }
+    let Ok(order) = orders.lock().unwrap_or_else(PoisonError::into_inner).recv() else { return Ok(None) };
+    replies.send(&[Reply::Started { id: order.id }])?;
+    Ok(Some(order))
+}
+
+/// The bytes of an image.
+fn bytes<'a>(image: &'a Image, shelf: Option<&'a View>) -> io::Result<&'a [u8]> {
+    match (image, shelf) {
+        (Image::Sent(bytes), _) => Ok(bytes),
+        (Image::OnShelf(place), Some(shelf)) => shelf.image(*place),
+        (Image::OnShelf(_), None) => Err(io::Error::other("an image on a shelf that is not there")),
     }
 }
 
@@ -101,8 +136,8 @@ fn work(jobs: &Mutex<Receiver<Request>>, replies: &Replies, mut thread: Pipeline
 struct Replies(Arc<Mutex<File>>);
 
 impl Replies {
-    fn send(&self, reply: &Reply) -> io::Result<()> {
-        reply.write(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn send(&self, replies: &[Reply]) -> io::Result<()> {
+        Reply::write(replies, &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::error::EngineError;
 use super::process::{Death, EngineProcess, death, end};
-use super::protocol::{EngineConfig, Reply, Request};
+use super::protocol::{EngineConfig, Image, Order, Reply, Request, Wanted};
 use crate::observe::{TrialEnd, metrics};
 
 /// Tries suspects one after the other, so that together they never need more memory than one engine.
@@ -57,7 +57,7 @@ impl Isolation {
         let mut held = self.trial.lock().await;
         let mut engine = match held.take() {
             Some(engine) => engine,
-            None => EngineProcess::start(&self.config, 1).await?,
+            None => EngineProcess::start_alone(&self.config, 1).await?,
         };
         match self.ask(&mut engine, image).await {
             Trial::Done(outcome) => {
@@ -120,7 +120,7 @@ impl Isolation {
     }
 
     async fn trial(&self, image: &Bytes, siblings: u64) -> Result<Trial, EngineError> {
-        let mut engine = EngineProcess::start(&self.config, siblings).await?;
+        let mut engine = EngineProcess::start_alone(&self.config, siblings).await?;
         let trial = self.ask(&mut engine, image).await;
         end(&mut engine.child).await;
         Ok(trial)
@@ -129,7 +129,8 @@ impl Isolation {
     /// Has one image classified. The process has ended unless the trial is [`Trial::Done`].
     async fn ask(&self, engine: &mut EngineProcess, image: &Bytes) -> Trial {
         let talk = async {
-            Request::Classify { id: 0, image: image.clone() }.write(&mut engine.stdin).await.ok()?;
+            let order = Order { id: 0, wanted: Wanted::Outcome, image: Image::Sent(image.clone()) };
+            Request::Work(order).write(&mut engine.stdin).await.ok()?;
             loop {
                 match Reply::read(&mut engine.stdout).await.ok()?? {
                     Reply::Classified { outcome, times, .. } => {

@@ -10,6 +10,7 @@ mod error;
 mod isolation;
 mod process;
 mod protocol;
+mod shelf;
 mod supervisor;
 mod times;
 

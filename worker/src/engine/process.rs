@@ -10,7 +10,8 @@ use tokio::io::BufReader;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::protocol::{EngineConfig, Reply, Request};
+use super::protocol::{EngineConfig, Hello, Reply, Request};
+use super::shelf::Shelf;
 use crate::machine;
 use crate::observe::{EngineStart, metrics};
 
@@ -32,6 +33,13 @@ pub(super) struct EngineProcess {
     pub(super) child: Child,
     pub(super) stdin: ChildStdin,
     pub(super) stdout: BufReader<ChildStdout>,
+    /// None where the system has no such thing: then images come with their requests.
+    pub(super) shelf: Option<Shelf>,
+}
+
+/// Images given to an engine at once: one under work and one waiting per thread.
+pub(super) fn window(threads: usize) -> usize {
+    threads * 2
 }
 
 /// Why an engine did not start.
@@ -56,11 +64,29 @@ pub(super) enum Death {
 }
 
 impl EngineProcess {
-    /// Starts an engine and waits until its model is loaded. It is one of `siblings` that start together and share the
-    /// memory that is left.
-    pub(super) async fn start(config: &EngineConfig, siblings: u64) -> Result<Self, StartError> {
+    /// Starts an engine and waits until its model is loaded.
+    pub(super) async fn start(config: &EngineConfig) -> Result<Self, StartError> {
+        let memory = machine::engine_memory(config.memory);
+        let shelf = Shelf::new(window(config.threads)).and_then(|shelf| match memory {
+            Some(memory) if shelf.most_bytes() > memory / 4 => Err(io::Error::other("there is too little memory")),
+            _ => Ok(shelf),
+        });
+        if let Err(reason) = &shelf {
+            tracing::debug!(%reason, "images go to the engine through its pipe");
+        }
+        Self::counted(config, memory, shelf.ok()).await
+    }
+
+    /// The same for images that are tried alone: one of `siblings` that start together and share the memory that is left.
+    pub(super) async fn start_alone(config: &EngineConfig, siblings: u64) -> Result<Self, StartError> {
         let memory = machine::engine_memory(config.memory).map(|memory| memory / siblings);
-        let started = Self::try_start(EngineConfig { memory, ..config.clone() }).await;
+        Self::counted(config, memory, None).await
+    }
+
+    /// Of `memory`, what images may take on the shelf is not the engine's own.
+    async fn counted(config: &EngineConfig, memory: Option<u64>, shelf: Option<Shelf>) -> Result<Self, StartError> {
+        let memory = memory.map(|memory| memory - shelf.as_ref().map_or(0, Shelf::most_bytes));
+        let started = Self::try_start(EngineConfig { memory, ..config.clone() }, shelf).await;
         metrics().engine_started(match started {
             Ok(_) => EngineStart::Ready,
             Err(StartError::Refused(_)) => EngineStart::Refused,
@@ -69,7 +95,7 @@ impl EngineProcess {
         started
     }
 
-    async fn try_start(config: EngineConfig) -> Result<Self, StartError> {
+    async fn try_start(config: EngineConfig, shelf: Option<Shelf>) -> Result<Self, StartError> {
         let mut child = Command::new(program()?)
             // The file may hold other programs too, which it tells by this name.
             .arg0(PROGRAM)
@@ -83,15 +109,21 @@ impl EngineProcess {
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("it has no pipes").into());
         };
-        // Fewer, longer turns: half a large photo fits in. Where the system's limit is lower, the pipe stays as it is.
+        // Fewer, longer turns for images that do not lie on the shelf. Where the system's limit is lower, the pipe stays as it is.
         let _refused = rustix::pipe::fcntl_setpipe_size(&stdin, PIPE_BYTES);
-        let mut engine = Self { child, stdin, stdout: BufReader::with_capacity(64 * 1024, stdout) };
-        let hello = async {
-            Request::Configure(Box::new(config)).write(&mut engine.stdin).await?;
+        let hello = Hello { config, shelf: shelf.as_ref().map(Shelf::address) };
+        let mut engine = Self { child, stdin, stdout: BufReader::with_capacity(64 * 1024, stdout), shelf };
+        let answer = async {
+            Request::Configure(Box::new(hello)).write(&mut engine.stdin).await?;
             Reply::read(&mut engine.stdout).await
         };
-        match timeout(START_TIMEOUT, hello).await {
-            Ok(Ok(Some(Reply::Ready))) => Ok(engine),
+        match timeout(START_TIMEOUT, answer).await {
+            Ok(Ok(Some(Reply::Ready { sees_shelf }))) => {
+                if engine.shelf.is_some() && !sees_shelf {
+                    tracing::debug!("images go to the engine through its pipe: it does not see its shelf");
+                }
+                Ok(Self { shelf: engine.shelf.filter(|_| sees_shelf), ..engine })
+            }
             Ok(Ok(Some(Reply::Refused(reason)))) => Err(StartError::Refused(reason)),
             Ok(Ok(_)) => Err(io::Error::other("it ended while loading the model").into()),
             Ok(Err(error)) => Err(error.into()),

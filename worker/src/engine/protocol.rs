@@ -9,9 +9,10 @@ use models::Digest;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::shelf::{Address, Place};
 use super::times::Times;
 
-/// Everything an engine needs to know, sent as its first frame.
+/// Everything an engine needs to know about its work.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EngineConfig {
     /// Where the model package lies on this machine.
@@ -59,19 +60,48 @@ impl EngineConfig {
     }
 }
 
+/// What the first frame says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Hello {
+    pub(super) config: EngineConfig,
+    /// Where images will lie, unless they come with their requests.
+    pub(super) shelf: Option<Address>,
+}
+
 /// What the parent asks.
 #[derive(Debug)]
 pub(super) enum Request {
-    Configure(Box<EngineConfig>),
-    Classify { id: u64, image: Bytes },
-    Thumbnail { id: u64, image: Bytes },
+    Configure(Box<Hello>),
+    Work(Order),
+}
+
+/// Work on an image.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) id: u64,
+    pub(super) wanted: Wanted,
+    pub(super) image: Image,
+}
+
+/// What is wanted of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Outcome,
+    Thumbnail,
+}
+
+/// The image of a request.
+#[derive(Debug)]
+pub(super) enum Image {
+    Sent(Bytes),
+    OnShelf(Place),
 }
 
 /// What the engine answers.
 #[derive(Debug)]
 pub(super) enum Reply {
-    /// The model is loaded.
-    Ready,
+    /// The model is loaded, and whether images can lie on the shelf.
+    Ready { sees_shelf: bool },
     /// The model cannot be used, and why.
     Refused(String),
     /// A thread has begun to work on an image: from now on it is a suspect.
@@ -93,6 +123,8 @@ const REFUSED: u8 = 5;
 const STARTED: u8 = 6;
 const CLASSIFIED: u8 = 7;
 const THUMBNAIL: u8 = 8;
+/// Added to a request whose image lies on the shelf.
+const ON_SHELF: u8 = 128;
 
 /// A frame: kind, id (0 where there is none), payload.
 struct Header {
@@ -134,14 +166,18 @@ fn wrong(reason: &str) -> io::Error {
 impl Request {
     /// Writes the frame; the parent's side.
     pub(super) async fn write(&self, to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
-        let json;
-        let (kind, id, payload) = match self {
-            Self::Configure(config) => {
-                json = serde_json::to_vec(config)?;
-                (CONFIGURE, 0, &json[..])
+        let bytes;
+        let (kind, id, image) = match self {
+            Self::Configure(hello) => (CONFIGURE, 0, &Image::Sent(serde_json::to_vec(hello)?.into())),
+            Self::Work(Order { id, wanted: Wanted::Outcome, image }) => (CLASSIFY, *id, image),
+            Self::Work(Order { id, wanted: Wanted::Thumbnail, image }) => (MAKE_THUMBNAIL, *id, image),
+        };
+        let (kind, payload) = match image {
+            Image::Sent(image) => (kind, &image[..]),
+            Image::OnShelf(place) => {
+                bytes = place.encode();
+                (kind | ON_SHELF, &bytes[..])
             }
-            Self::Classify { id, image } => (CLASSIFY, *id, &image[..]),
-            Self::Thumbnail { id, image } => (MAKE_THUMBNAIL, *id, &image[..]),
         };
         to.write_all(&Header::new(kind, id, payload)?.encode()).await?;
         to.write_all(payload).await?;
@@ -158,20 +194,36 @@ impl Request {
         let Header { kind, id, length } = Header::decode(header)?;
         let mut payload = vec![0; length as usize];
         from.read_exact(&mut payload)?;
-        match kind {
-            CONFIGURE => Ok(Some(Self::Configure(serde_json::from_slice(&payload)?))),
-            CLASSIFY => Ok(Some(Self::Classify { id, image: payload.into() })),
-            MAKE_THUMBNAIL => Ok(Some(Self::Thumbnail { id, image: payload.into() })),
-            _ => Err(wrong("an unknown request")),
+        if kind == CONFIGURE {
+            return Ok(Some(Self::Configure(serde_json::from_slice(&payload)?)));
         }
+        let image = if kind & ON_SHELF == 0 {
+            Image::Sent(payload.into())
+        } else {
+            let place = payload.try_into().map_err(|_| wrong("an image without its place"))?;
+            Image::OnShelf(Place::decode(place))
+        };
+        let wanted = match kind & !ON_SHELF {
+            CLASSIFY => Wanted::Outcome,
+            MAKE_THUMBNAIL => Wanted::Thumbnail,
+            _ => return Err(wrong("an unknown request")),
+        };
+        Ok(Some(Self::Work(Order { id, wanted, image })))
     }
 }
 
 impl Reply {
-    /// Writes the frame in one piece; the child's side.
-    pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
+    /// Writes frames in one piece; the child's side.
+    pub(super) fn write(replies: &[Self], to: &mut impl Write) -> io::Result<()> {
+        let mut frames = Vec::new();
+        replies.iter().try_for_each(|reply| reply.append(&mut frames))?;
+        to.write_all(&frames)?;
+        to.flush()
+    }
+
+    fn append(&self, frames: &mut Vec<u8>) -> io::Result<()> {
         let (kind, id, payload) = match self {
-            Self::Ready => (READY, 0, Vec::new()),
+            Self::Ready { sees_shelf } => (READY, 0, vec![u8::from(*sees_shelf)]),
             Self::Refused(reason) => (REFUSED, 0, reason.clone().into_bytes()),
             Self::Started { id } => (STARTED, *id, Vec::new()),
             Self::Classified { id, outcome, times } => {
@@ -181,10 +233,9 @@ impl Reply {
             }
             Self::Thumbnail { id, jpeg } => (THUMBNAIL, *id, jpeg.clone()),
         };
-        let mut frame = Header::new(kind, id, &payload)?.encode().to_vec();
-        frame.extend(payload);
-        to.write_all(&frame)?;
-        to.flush()
+        frames.extend(Header::new(kind, id, &payload)?.encode());
+        frames.extend(payload);
+        Ok(())
     }
 
     /// Reads the next frame, none at the end; the parent's side.
@@ -201,7 +252,7 @@ impl Reply {
             return Ok(None);
         }
         Ok(Some(match kind {
-            READY => Self::Ready,
+            READY => Self::Ready { sees_shelf: payload == [1] },
             REFUSED => Self::Refused(String::from_utf8_lossy(&payload).into_owned()),
             STARTED => Self::Started { id },
             CLASSIFIED => {
@@ -224,25 +275,44 @@ mod tests {
     #[tokio::test]
     async fn frames_read_back_across_the_pipe() {
         let mut pipe = Vec::new();
-        Request::Classify { id: 7, image: Bytes::from_static(&[1, 2, 3]) }.write(&mut pipe).await.unwrap();
+        let image = Image::Sent(Bytes::from_static(&[1, 2, 3]));
+        Request::Work(Order { id: 7, wanted: Wanted::Outcome, image }).write(&mut pipe).await.unwrap();
         assert!(matches!(
             Request::read(&mut &pipe[..]).unwrap(),
-            Some(Request::Classify { id: 7, image }) if image[..] == [1, 2, 3]
+            Some(Request::Work(Order { id: 7, wanted: Wanted::Outcome, image: Image::Sent(image) }))
+                if image[..] == [1, 2, 3]
         ));
         let mut pipe = Vec::new();
         let outcome = Outcome::failed(ErrorCode::Truncated, "cut");
         let times = Times { decode: Duration::from_micros(1500), infer: Duration::from_secs(5000) };
-        Reply::Classified { id: 9, outcome: Box::new(outcome.clone()), times }.write(&mut pipe).unwrap();
+        let classified = Reply::Classified { id: 9, outcome: Box::new(outcome.clone()), times };
+        Reply::write(&[classified, Reply::Started { id: 10 }], &mut pipe).unwrap();
+        let mut pipe = &pipe[..];
         assert!(matches!(
-            Reply::read(&mut &pipe[..]).await.unwrap(),
+            Reply::read(&mut pipe).await.unwrap(),
             Some(Reply::Classified { id: 9, outcome: read, times: took }) if *read == outcome && took == times
         ));
+        assert!(matches!(Reply::read(&mut pipe).await.unwrap(), Some(Reply::Started { id: 10 })));
+    }
+
+    #[tokio::test]
+    async fn an_image_on_the_shelf_is_named_by_its_place() {
+        let place = Place::decode([9, 0, 0, 0, 3, 0, 0, 0]);
+        let mut pipe = Vec::new();
+        let image = Image::OnShelf(place);
+        Request::Work(Order { id: 7, wanted: Wanted::Thumbnail, image }).write(&mut pipe).await.unwrap();
+        assert!(matches!(
+            Request::read(&mut &pipe[..]).unwrap(),
+            Some(Request::Work(Order { id: 7, wanted: Wanted::Thumbnail, image: Image::OnShelf(read) })) if read == place
+        ));
+        pipe.pop();
+        assert!(Request::read(&mut &pipe[..]).is_err(), "a cut frame");
     }
 
     #[tokio::test]
     async fn a_cut_or_wrong_frame_is_no_answer() {
         let mut pipe = Vec::new();
-        Reply::Refused("why".into()).write(&mut pipe).unwrap();
+        Reply::write(&[Reply::Refused("why".into())], &mut pipe).unwrap();
         assert!(Reply::read(&mut &pipe[..pipe.len() - 1]).await.unwrap().is_none());
         assert!(Reply::read(&mut &pipe[..3]).await.unwrap().is_none());
         pipe[0] = 99;

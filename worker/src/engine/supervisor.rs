@@ -15,8 +15,9 @@ use tracing::{Instrument, Span, warn};
 
 use super::error::EngineError;
 use super::isolation::Isolation;
-use super::process::{Death, EngineProcess, death, end};
-use super::protocol::{EngineConfig, Reply, Request};
+use super::process::{Death, EngineProcess, death, end, window};
+use super::protocol::{EngineConfig, Image, Order, Reply, Request, Wanted};
+use super::shelf::{Place, Shelf};
 use crate::observe::{EngineEnd, metrics};
 
 /// Classifies images in a supervised child process. Dropping it ends the child.
@@ -51,7 +52,7 @@ const MOST_IDLE_DEATHS: u32 = 3;
 impl Engine {
     /// Starts an engine and waits until its model is loaded.
     pub async fn start(config: EngineConfig) -> Result<Self, EngineError> {
-        let process = EngineProcess::start(&config, 1).await?;
+        let process = EngineProcess::start(&config).await?;
         let threads = config.threads;
         let (jobs, queue) = mpsc::channel(1);
         let (isolation, failure) = (Arc::new(Isolation::new(&config)), Arc::default());
@@ -110,11 +111,6 @@ impl Engine {
     }
 }
 
-/// Images given to the child at once: one under work and one waiting per thread.
-fn window(threads: usize) -> usize {
-    threads * 2
-}
-
 struct Supervisor {
     config: EngineConfig,
     image_timeout: Duration,
@@ -129,6 +125,8 @@ struct Supervisor {
 
 struct InFlight {
     job: Job,
+    /// Where its image lies on the shelf of the child, if it does.
+    place: Option<Place>,
     started: Option<Instant>,
 }
 
@@ -180,7 +178,7 @@ impl Supervisor {
             for trial in self.trials.drain(..) {
                 let _answered = trial.await;
             }
-            process = match EngineProcess::start(&self.config, 1).await {
+            process = match EngineProcess::start(&self.config).await {
                 Ok(process) => process,
                 Err(error) => return self.fail(&error.into()),
             };
@@ -190,7 +188,7 @@ impl Supervisor {
     async fn serve(&mut self, link: &mut Link) -> End {
         for (id, waiting) in &mut self.in_flight {
             waiting.started = None;
-            link.send(waiting.job.request(*id)).await;
+            waiting.place = link.send(*id, &waiting.job).await;
         }
         let mut open = true;
         loop {
@@ -202,13 +200,13 @@ impl Supervisor {
                     Some(job) => {
                         let id = self.next_id;
                         self.next_id += 1;
-                        link.send(job.request(id)).await;
-                        self.in_flight.insert(id, InFlight { job, started: None });
+                        let place = link.send(id, &job).await;
+                        self.in_flight.insert(id, InFlight { job, place, started: None });
                     }
                     None => open = false,
                 },
                 reply = link.replies.recv() => match reply {
-                    Some(reply) => self.take(reply),
+                    Some(reply) => self.take(reply, link),
                     None => return End::Died,
                 },
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => return End::Hung,
@@ -219,7 +217,7 @@ impl Supervisor {
         }
     }
 
-    fn take(&mut self, reply: Reply) {
+    fn take(&mut self, reply: Reply, link: &mut Link) {
         match reply {
             Reply::Started { id } => {
                 self.idle_deaths = 0;
@@ -229,21 +227,26 @@ impl Supervisor {
             }
             Reply::Classified { id, outcome, times } => {
                 times.record();
-                if let Some(InFlight { job: Job { answer: Answer::Outcome(answer), .. }, .. }) =
-                    self.in_flight.remove(&id)
-                {
+                if let Some(Answer::Outcome(answer)) = self.done(id, link) {
                     let _nobody_waits = answer.send(Ok(*outcome));
                 }
             }
             Reply::Thumbnail { id, jpeg } => {
-                if let Some(InFlight { job: Job { answer: Answer::Thumbnail(answer), .. }, .. }) =
-                    self.in_flight.remove(&id)
-                {
+                if let Some(Answer::Thumbnail(answer)) = self.done(id, link) {
                     let _nobody_waits = answer.send(jpeg);
                 }
             }
-            Reply::Ready | Reply::Refused(_) => {}
+            Reply::Ready { .. } | Reply::Refused(_) => {}
         }
+    }
+
+    /// Who waits for an image that is done.
+    fn done(&mut self, id: u64, link: &mut Link) -> Option<Answer> {
+        let InFlight { job, place, .. } = self.in_flight.remove(&id)?;
+        if let (Some(shelf), Some(place)) = (&mut link.shelf, place) {
+            shelf.clear(place);
+        }
+        Some(job.answer)
     }
 
     /// After a crash, every image that a thread was working on may be the one to blame.
@@ -300,19 +303,21 @@ impl Supervisor {
 }
 
 impl Job {
-    fn request(&self, id: u64) -> Request {
-        let image = self.image.clone();
-        match self.answer {
-            Answer::Outcome(_) => Request::Classify { id, image },
-            Answer::Thumbnail(_) => Request::Thumbnail { id, image },
-        }
+    fn request(&self, id: u64, place: Option<Place>) -> Request {
+        let image = place.map_or_else(|| Image::Sent(self.image.clone()), Image::OnShelf);
+        let wanted = match self.answer {
+            Answer::Outcome(_) => Wanted::Outcome,
+            Answer::Thumbnail(_) => Wanted::Thumbnail,
+        };
+        Request::Work(Order { id, wanted, image })
     }
 }
 
-/// The pipes of one child, each served by a task of its own: neither a full pipe nor a half-read frame blocks the
-/// supervisor.
+/// The shelf and the pipes of one child. Each pipe is served by a task of its own: neither a full one nor a half-read frame blocks
+/// the supervisor.
 struct Link {
     child: Child,
+    shelf: Option<Shelf>,
     requests: mpsc::Sender<Request>,
     replies: mpsc::Receiver<Reply>,
     writer: JoinHandle<()>,
@@ -321,7 +326,7 @@ struct Link {
 
 impl Link {
     fn new(process: EngineProcess) -> Self {
-        let EngineProcess { child, mut stdin, mut stdout } = process;
+        let EngineProcess { child, mut stdin, mut stdout, shelf } = process;
         let (requests, mut to_write) = mpsc::channel::<Request>(64);
         let (seen, replies) = mpsc::channel(64);
         let writer = tokio::spawn(async move {
@@ -338,12 +343,14 @@ impl Link {
                 }
             }
         });
-        Self { child, requests, replies, writer, reader }
+        Self { child, shelf, requests, replies, writer, reader }
     }
 
-    /// Queues a request. If the child is gone, the closed reply side will say so.
-    async fn send(&mut self, request: Request) {
-        let _child_is_gone = self.requests.send(request).await;
+    /// Queues a request, and says where its image lies on the shelf. If the child is gone, the closed reply side will say so.
+    async fn send(&mut self, id: u64, job: &Job) -> Option<Place> {
+        let place = self.shelf.as_mut().and_then(|shelf| shelf.put(&job.image));
+        let _child_is_gone = self.requests.send(job.request(id, place)).await;
+        place
     }
 
     /// Closes the pipes: a healthy child ends at the end of its stdin.
