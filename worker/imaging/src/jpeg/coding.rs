@@ -45,8 +45,9 @@ pub(super) trait Sums {
     type Sum: Copy + Default;
 
     /// Adds two coefficients as they were coded: not dequantised, two bytes each, the first one lower. `places` are the places
-    /// after them, in zigzag order and [`PLACE`]s. The first coefficient of a block, which only the first one of the two can be, is its
-    /// difference to that of the block before. What lies after the last one must not count.
+    /// after them, in zigzag order and [`PLACE`]s; only the seven bits from [`PLACE`] on are theirs. The first coefficient of a block,
+    /// which only the first one of the two can be, is its difference to that of the block before. What lies after the last one
+    /// must not count.
     fn add<L: Lanes>(&mut self, block: usize, sum: &mut Self::Sum, places: [usize; 2], coefficients: u32);
 }
 
@@ -88,6 +89,7 @@ impl<'a> Coding<'a> {
                 let end = place & END;
                 number = number.wrapping_add(end / END);
                 let Some(block) = blocks.get_mut(number) else { break };
+                // A whole look was added to the place: its number of bits is below the place's own bits, the rest of it above.
                 let start = select_unpredictable(end != 0, 0, place & (END - PLACE));
                 let mut look = self.looks.at(bits.peek(), end);
                 if start + look.first_advance() >= END {
