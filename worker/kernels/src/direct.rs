@@ -33,8 +33,10 @@ pub(crate) struct Direct {
 /// Some rows of the input, bordered where the convolution needs it: row 0 belongs to the first window.
 pub(crate) struct View {
     start: *const f32,
-    /// Floats from one row to the next.
+    /// Floats from the row of one window to that of the next.
     row: usize,
+    /// Output rows that it is for.
+    rows: usize,
 }
 
 impl Direct {
@@ -72,19 +74,18 @@ impl Direct {
         let at = |y: usize, x: usize| y * window.stride[0] * row + x * window.stride[1] * unit;
         let offsets = if step.is_some() { 0..0 } else { 0..strip };
         let offsets = offsets.flat_map(|y| (0..width).map(move |x| at(y, x))).collect();
-        let rows = Rows { outputs, bias: spec.bias, activation: spec.activation, step, widest };
+        let rows = Rows { outputs, bias: spec.bias, activation: spec.activation, step, widest, chunked: true, maps: 1 };
         let (inputs_of_group, outputs_of_group) = (input.channels / groups, outputs / groups);
         let reads = |channels: Range<usize>| {
             let group = |channel: usize| channel / outputs_of_group * inputs_of_group;
             let inputs = group(channels.start)..group(channels.end - 1) + inputs_of_group;
             reads(spec.source, window, inputs, plane, row)
         };
-        let panels = Panels::pack(isa, &rows, reads, |output, column| {
-            let (channel, tap) = (column / window.taps(), column % window.taps());
-            if channel / inputs_of_group != output / outputs_of_group {
-                return 0.0;
-            }
-            spec.weights[output * columns + channel % inputs_of_group * window.taps() + tap]
+        let panels = Panels::pack(isa, &rows, reads, |_, output| {
+            // Those of the output's own group; columns of others are not connected.
+            let first = output / outputs_of_group * inputs_of_group * window.taps();
+            let weights = &spec.weights[output * columns..][..columns];
+            move |column: usize| weights.get(column.wrapping_sub(first)).copied().unwrap_or(0.0)
         });
         let output = Shape::new(outputs, height, width);
         let whole = flat || step.is_none();
@@ -120,7 +121,6 @@ impl Direct {
         let residual = residual.map_or(std::ptr::null(), <[f32]>::as_ptr);
         let scratch = scratch.at_least(self.view_len());
         for first in (0..self.output.height).step_by(self.strip) {
-            let rows = first..self.output.height.min(first + self.strip);
             let view = self.view(input, first, scratch);
             for panel in self.panels.iter() {
                 let at = panel.first_block * self.output.plane() + first * self.output.width * BLOCK;
@@ -128,7 +128,7 @@ impl Direct {
                 let output = output[at..].as_mut_ptr();
                 // SAFETY: the view holds these rows; output and residual have `blocked_len` floats, and planes of the
                 // panel's blocks lie `plane()` floats apart.
-                unsafe { self.rows(panel, &view, rows.len(), residual, output, self.output.plane()) };
+                unsafe { self.rows(panel, &view, 0..view.rows, residual, output, self.output.plane()) };
             }
         }
     }
@@ -145,6 +145,7 @@ impl Direct {
 
     /// The input of the strip that starts at output row `first`; copied to `scratch` if it needs a border.
     pub(crate) fn view(&self, input: &[f32], first: usize, scratch: &mut [f32]) -> View {
+        let rows = self.strip.min(self.output.height - first);
         let first = first * self.window.stride[0];
         let (start, row) = match &self.border {
             Some(border) => {
@@ -156,45 +157,46 @@ impl Direct {
                 (input[first * row..].as_ptr(), row)
             }
         };
-        View { start, row: row * self.window.stride[0] }
+        View { start, row: row * self.window.stride[0], rows }
     }
 
-    /// Computes output row `y` of a strip's view for one panel.
+    /// Computes output row `y` of a view for one panel.
     ///
     /// # Safety
     /// As [`Self::rows`], for that row.
     pub(crate) unsafe fn row(&self, panel: &Panel, view: &View, y: usize, output: *mut f32, block_stride: usize) {
-        let view = View { start: view.start.wrapping_add(y * view.row), row: view.row };
         // SAFETY: passed on.
-        unsafe { self.rows(panel, &view, 1, std::ptr::null(), output, block_stride) };
+        unsafe { self.rows(panel, view, y..y + 1, std::ptr::null(), output, block_stride) };
     }
 
-    /// Computes `rows` output rows of one panel, the first from the view's row 0.
+    /// Computes some of a view's output rows for one panel. All of them are wanted, one after the other.
     ///
     /// # Safety
-    /// The view must hold the input of these rows, with the planes for which the weights were packed; `output` and
-    /// `residual` (unless null) must be valid for the rows in each of the panel's blocks, `block_stride` floats apart.
+    /// The view must be of this convolution and have these rows; `output` and `residual` (unless null) must be valid for the rows in
+    /// each of the panel's blocks, `block_stride` floats apart.
     unsafe fn rows(
         &self,
         panel: &Panel,
         view: &View,
-        rows: usize,
+        rows: Range<usize>,
         residual: *const f32,
         output: *mut f32,
         block_stride: usize,
     ) {
         let width = self.output.width;
-        let (runs, pixels) = if self.whole { (1, rows * width) } else { (rows, width) };
-        for y in 0..runs {
-            let at = y * width * BLOCK;
+        let at_once = if self.whole { rows.len() } else { 1 };
+        for y in rows.clone().step_by(at_once) {
+            let at = (y - rows.start) * width * BLOCK;
             let run = Run {
+                map: 0,
                 input: view.start.wrapping_add(y * view.row),
                 offsets: &self.offsets,
                 residual: if residual.is_null() { residual } else { residual.wrapping_add(at) },
                 output: output.wrapping_add(at),
                 block_stride,
                 output_step: BLOCK,
-                pixels,
+                pixels: at_once * width,
+                turn: (y / at_once, view.rows / at_once),
             };
             // SAFETY: passed on, row by row.
             unsafe { self.panels.run(panel, &run) };

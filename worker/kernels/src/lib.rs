@@ -13,6 +13,7 @@ mod fold;
 mod isa;
 mod lanes;
 mod layout;
+mod pairs;
 mod panel;
 mod product;
 mod shape;

@@ -52,10 +52,13 @@ impl Product {
             return Err(Unsupported::new(format!("{} biases for {outputs} columns", bias.len())));
         }
         let activation = if spec.activation.needs_pass() { Activation::None } else { spec.activation };
-        let rows = Rows { outputs, bias: spec.bias, activation, step: None, widest: usize::MAX };
+        let rows =
+            Rows { outputs, bias: spec.bias, activation, step: None, widest: usize::MAX, chunked: false, maps: 1 };
         let reads = |_| vec![Reads { offset: 0, columns: (0..inputs).collect() }];
-        let panels = Panels::pack(isa, &rows, reads, |output, input| {
-            if spec.transposed { weights[output * inputs + input] } else { weights[input * outputs + output] }
+        let panels = Panels::pack(isa, &rows, reads, |_, output| {
+            move |input: usize| {
+                if spec.transposed { weights[output * inputs + input] } else { weights[input * outputs + output] }
+            }
         });
         let strip = (cache::strip() / inputs).clamp(1, LONGEST_STRIP);
         let offsets = (0..strip).map(|row| row * inputs).collect();
@@ -82,6 +85,7 @@ impl Product {
                 let width = if fits { self.outputs } else { panel.blocks * BLOCK };
                 let to = if fits { &mut output[columns.start..] } else { &mut scratch[..] };
                 let run = Run {
+                    map: 0,
                     input: input.as_ptr(),
                     offsets: &self.offsets,
                     residual: std::ptr::null(),
@@ -89,6 +93,7 @@ impl Product {
                     block_stride: BLOCK,
                     output_step: width,
                     pixels: rows,
+                    turn: (0, 1),
                 };
                 // SAFETY: each "pixel" is a row of `inputs` floats; each row of `to` has room for the panel's blocks:
                 // in the output because its columns end within, in the scratch because it was made for the widest.

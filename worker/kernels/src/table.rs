@@ -5,6 +5,7 @@ use crate::activation::{Activation, activate};
 use crate::fold::{Row, fold};
 use crate::lanes::{add, mean, scale};
 use crate::layout::BLOCK;
+use crate::pairs;
 use crate::tile::{Tiles, tiles};
 use crate::transform::{Backward, Forward, backward, forward};
 
@@ -17,6 +18,8 @@ pub(crate) struct Kernels {
     /// Tiles for half a block of output channels, a block, and more; each as in [`STEPS`], and of those by pixels (one
     /// less). There are as many blocks and pixels as fit into the registers.
     tiles: &'static [[&'static [TileKernel]; STEPS.len()]],
+    /// Tiles of one and a half blocks, where they are of use.
+    pairs: Option<&'static [&'static [TileKernel]; STEPS.len()]>,
     /// Rows that sum and rows that take the maximum, each as in [`ROWS`].
     rows: [[RowKernel; ROWS.len()]; 2],
     pub activate: unsafe fn(Activation, *mut f32, usize),
@@ -46,11 +49,17 @@ impl Kernels {
         STEPS[1..].contains(&step)
     }
 
-    /// The tiles of `channels` output channels (half a block or whole blocks) for pixels `step` floats apart, or anywhere;
-    /// entry p computes p + 1 pixels.
+    /// The tiles of `channels` output channels (half a block, whole blocks, or one and a half if there are such) for pixels `step`
+    /// floats apart, or anywhere; entry p computes p + 1 pixels.
     pub fn tiles(&self, channels: usize, step: Option<usize>) -> &'static [TileKernel] {
+        let tiles = if channels == pairs::WIDTH { self.pairs } else { self.tiles.get(channels / BLOCK) };
         let known = step.and_then(|step| STEPS.iter().position(|known| *known == step));
-        self.tiles[channels / BLOCK][known.unwrap_or(0)]
+        tiles.expect("a width of a tile")[known.unwrap_or(0)]
+    }
+
+    /// Whether there are tiles of one and a half blocks.
+    pub fn has_pairs(&self) -> bool {
+        self.pairs.is_some()
     }
 
     /// Pixels of the longest tile of the widest panel.
@@ -85,6 +94,7 @@ macro_rules! instruction_set {
     (
         $module:ident, $simd:ty, $token:expr, $supported:expr, [$($feature:meta)?],
         half: ($half:ty, $half_token:expr), $half_vectors:literal => $half_pixels:tt,
+        pairs: $pairs:expr,
         $($vectors:literal => $pixels:tt),*
     ) => {
         mod $module {
@@ -96,6 +106,7 @@ macro_rules! instruction_set {
                     tiles!(half_tile, $half_pixels, $half_vectors),
                     $(tiles!(whole_tile, $pixels, $vectors)),*
                 ],
+                pairs: $pairs,
                 rows: [
                     [row::<0, 0, false>, row::<2, 2, false>, row::<3, 1, false>, row::<3, 2, false>,
                      row::<5, 1, false>, row::<5, 2, false>],
@@ -205,15 +216,33 @@ instruction_set!(avx512, crate::simd::Avx512, crate::simd::Avx512::new(),
     || is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl"),
     [target_feature(enable = "avx512f,avx512vl")],
     half: (crate::simd::Avx2, crate::simd::Avx2::new()), 1 => [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
+    pairs: Some(&in_pairs::TILES),
     1 => [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 2 => [1 2 3 4 5 6 7 8 9 10 11 12 13 14]);
 #[cfg(target_arch = "x86_64")]
 instruction_set!(avx2, crate::simd::Avx2, crate::simd::Avx2::new(),
     || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
     [target_feature(enable = "avx2,fma")],
     half: (crate::simd::Avx2, crate::simd::Avx2::new()), 1 => [1 2 3 4 5 6 7 8 9 10 11 12],
+    pairs: None,
     2 => [1 2 3 4 5 6]);
 #[cfg(target_arch = "aarch64")]
 instruction_set!(neon, crate::simd::Neon, crate::simd::Neon, || true, [],
-    half: (crate::simd::Neon, crate::simd::Neon), 2 => [1 2 3 4 5 6 7 8 9 10 11 12], 4 => [1 2 3 4 5 6]);
+    half: (crate::simd::Neon, crate::simd::Neon), 2 => [1 2 3 4 5 6 7 8 9 10 11 12], pairs: None, 4 => [1 2 3 4 5 6]);
 instruction_set!(portable, crate::simd::Portable, crate::simd::Portable, || true, [],
-    half: (crate::simd::Portable, crate::simd::Portable), 2 => [1 2 3 4], 4 => [1 2]);
+    half: (crate::simd::Portable, crate::simd::Portable), 2 => [1 2 3 4], pairs: None, 4 => [1 2]);
+
+/// Tiles of one and a half blocks for AVX-512.
+#[cfg(target_arch = "x86_64")]
+mod in_pairs {
+    use super::*;
+
+    pub(super) static TILES: [&[TileKernel]; STEPS.len()] = tiles!(pair_tile, [1 2 3 4 5 6 7 8 9], 0);
+
+    /// # Safety
+    /// As `pairs::tiles`, and the processor must have AVX-512F.
+    #[target_feature(enable = "avx512f,avx512vl")]
+    unsafe fn pair_tile<const P: usize, const N: usize, const STEP: usize>(operands: &Tiles) {
+        // SAFETY: passed on; the table is part of one that is only used where the processor has AVX-512.
+        unsafe { pairs::tiles::<crate::simd::Avx512, P, STEP>(crate::simd::Avx512::new(), operands) }
+    }
+}

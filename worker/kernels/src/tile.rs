@@ -1,8 +1,8 @@
 //! The multiply-accumulate kernel behind every convolution and matrix product.
 //!
 //! A tile is `P` neighbouring pixels × `N` vectors of output channels, held in `P·N` registers from the first to the
-//! last input. For each input channel of each tap it loads `N` vectors of packed weights, broadcasts one float per
-//! pixel, and multiplies. Which floats those are is a list of segments: runs of consecutive floats, at the same
+//! last input (of a chunk, where a panel has several). For each input channel of each tap it loads `N` vectors of packed
+//! weights, broadcasts one float per pixel, and multiplies. Which floats those are is a list of segments: runs of consecutive floats, at the same
 //! distance from each pixel's start. A 3×3 convolution has a segment per block and tap; a planar input one per channel and
 //! row of taps; a matrix product has one. So one kernel serves all, and one output's sum is always formed in the same
 //! order.
@@ -23,6 +23,7 @@ pub(crate) struct Segment {
 }
 
 /// The operands of `count` tiles, one after the other.
+#[derive(Clone, Copy)]
 pub(crate) struct Tiles {
     pub count: usize,
     pub input: *const f32,
@@ -32,8 +33,9 @@ pub(crate) struct Tiles {
     pub segment_count: usize,
     /// For each float of each segment, `N` vectors.
     pub weights: *const f32,
-    /// Floats of the panel's weights; the next panel's follow.
-    pub panel_len: usize,
+    /// Weights that are wanted later: for each float of each segment of each tile, so many bytes are fetched from there on.
+    pub ahead: *const f32,
+    pub ahead_step: usize,
     /// `N` vectors: what the sums start from.
     pub bias: *const f32,
     /// Where the first tile writes.
@@ -50,7 +52,7 @@ pub(crate) struct Tiles {
 pub(crate) struct Place {
     /// Block b of pixel p goes to `output + b · block_stride + p · output_step`.
     pub output: *mut f32,
-    /// Added at the end; shaped and strided like `output`, or null.
+    /// Added at the end; shaped and strided like `output`, or null. May be the output itself: a tile reads before it writes.
     pub residual: *const f32,
 }
 
@@ -73,7 +75,8 @@ impl Place {
 #[expect(clippy::needless_range_loop, reason = "plain counted loops are what the compiler unrolls into registers")]
 pub(crate) unsafe fn tiles<S: Simd, const P: usize, const N: usize, const STEP: usize>(s: S, tiles: &Tiles) {
     let output_step = if STEP == 0 { tiles.output_step } else { BLOCK };
-    let (mut first, mut offsets) = (tiles.input, tiles.offsets);
+    let (mut first, mut offsets, mut ahead) = (tiles.input, tiles.offsets, tiles.ahead);
+    let lines = (N * S::LANES).div_ceil(BLOCK);
     let mut place = tiles.place;
     for _ in 0..tiles.count {
         // Keeps the compiler from carrying the address of each pixel to the next tile, where registers are few.
@@ -97,11 +100,10 @@ pub(crate) unsafe fn tiles<S: Simd, const P: usize, const N: usize, const STEP: 
                 let mut input = first.add(segment.offset);
                 let end = input.add(segment.count);
                 while input != end {
-                    // The next panel's weights, at the same place: each panel is read from far away only once, and the
-                    // processor does not foresee it.
-                    for line in (0..N * S::LANES).step_by(BLOCK) {
-                        s.prefetch(weights.wrapping_add(tiles.panel_len + line));
+                    for line in 0..lines {
+                        s.prefetch(ahead.wrapping_byte_add(line * tiles.ahead_step / lines));
                     }
+                    ahead = ahead.wrapping_byte_add(tiles.ahead_step);
                     let mut w = [s.splat(0.0); N];
                     for n in 0..N {
                         w[n] = s.load(weights.add(n * S::LANES));

@@ -29,8 +29,8 @@ pub(crate) struct Winograd {
     input: Shape,
     output: Shape,
     border: Border,
-    /// One map of channels for each position.
-    positions: Vec<Panels>,
+    /// A map of channels for each position.
+    positions: Panels,
     bias: Buffer,
     activation: Activation,
     /// Patches side by side; rows of patches in all and in a strip.
@@ -65,17 +65,24 @@ impl Winograd {
         let filter = |g: &[f32]| filter(std::array::from_fn(|tap| f64::from(g[tap]))).map(|value| value as f32);
         let filters: Vec<[f32; POSITIONS]> = spec.weights.chunks_exact(9).map(filter).collect();
         let plane = strip * columns * BLOCK;
-        let map = Rows { outputs, bias: None, activation: Activation::None, step: Some(BLOCK), widest: usize::MAX };
+        let map = Rows {
+            outputs,
+            bias: None,
+            activation: Activation::None,
+            step: Some(BLOCK),
+            widest: usize::MAX,
+            chunked: true,
+            maps: POSITIONS,
+        };
         let reads = |_| {
             let blocks = 0..input.blocks();
             let channels = |block: usize| block * BLOCK..input.channels.min((block + 1) * BLOCK);
             blocks.map(|block| Reads { offset: block * plane, columns: channels(block).collect() }).collect()
         };
-        let weight = |position: usize| {
-            let filters = &filters;
-            move |output: usize, channel: usize| filters[output * input.channels + channel][position]
-        };
-        let positions = (0..POSITIONS).map(|position| Panels::pack(isa, &map, reads, weight(position))).collect();
+        let positions = Panels::pack(isa, &map, reads, |position, output| {
+            let filters = &filters[output * input.channels..][..input.channels];
+            move |channel: usize| filters[channel][position]
+        });
         let mut bias = Buffer::zeroed(output.blocks() * BLOCK);
         if let Some(values) = spec.bias {
             bias[..outputs].copy_from_slice(values);
@@ -142,9 +149,10 @@ impl Winograd {
     /// The sums over input channels, position by position.
     fn multiply(&self, spread: &[f32], patches: usize, plane: usize, sums: &mut [f32]) {
         let (from, to) = (self.input.blocks() * plane, self.output.blocks() * plane);
-        for (position, panels) in self.positions.iter().enumerate() {
-            for panel in panels.iter() {
+        for position in 0..POSITIONS {
+            for panel in self.positions.iter() {
                 let run = Run {
+                    map: position,
                     input: spread[position * from..].as_ptr(),
                     offsets: &[],
                     residual: std::ptr::null(),
@@ -152,10 +160,11 @@ impl Winograd {
                     block_stride: plane,
                     output_step: BLOCK,
                     pixels: patches,
+                    turn: (0, 1),
                 };
                 // SAFETY: a position has `plane` floats for each block of the input and of the output, and patches
                 // are at most the strip's.
-                unsafe { panels.run(panel, &run) };
+                unsafe { self.positions.run(panel, &run) };
             }
         }
     }

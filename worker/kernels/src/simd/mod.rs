@@ -50,3 +50,15 @@ pub(crate) trait Simd: Copy {
     /// 2ⁿ for whole numbers n within −126..=127.
     fn exp2(self, n: Self::V) -> Self::V;
 }
+
+/// Vectors of 16 floats that hold pairs.
+#[cfg(target_arch = "x86_64")]
+pub(crate) trait Pairs: Simd {
+    /// Two floats, over and over.
+    ///
+    /// # Safety
+    /// `from` must be valid for reads of two floats; any alignment.
+    unsafe fn splat_pair(self, from: *const f32) -> Self::V;
+    /// The sums of neighbours: first those of `a`, then those of `b`.
+    fn sum_pairs(self, a: Self::V, b: Self::V) -> Self::V;
+}

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Simd;
+use super::{Pairs, Simd};
 
 /// 16 lanes. Holding one means: the processor has AVX-512F (and VL, so that `Avx2` has 32 registers beside it).
 #[derive(Clone, Copy)]
@@ -75,6 +75,21 @@ impl Simd for Avx512 {
         round(a) => _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a);
         exp2(n) => _mm512_castsi512_ps(_mm512_slli_epi32::<23>(
             _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127))));
+    }
+}
+
+impl Pairs for Avx512 {
+    #[inline(always)]
+    unsafe fn splat_pair(self, from: *const f32) -> __m512 {
+        // SAFETY: the caller grants two floats, and the token the instruction.
+        unsafe { _mm512_castpd_ps(_mm512_set1_pd(from.cast::<f64>().read_unaligned())) }
+    }
+    arithmetic! { __m512:
+        sum_pairs(a, b) => {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+            _mm512_add_ps(_mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(a, odd, b))
+        };
     }
 }
 

@@ -82,6 +82,42 @@ fn pointwise_for_all_remainders_of_channels_and_pixels() {
     check(plain([32, 15, 13], 40, Window::square(1, 3, 0)));
 }
 
+/// Of as many columns as a tile of each width reads at most, and more: there, sums wait in the output.
+#[test]
+fn inputs_of_many_chunks() {
+    for channels in [200, 201, 278, 280, 307, 308, 418, 419, 900] {
+        for outputs in [8, 24, 40, 70] {
+            let case = plain([channels, 5, 7], outputs, Window::pointwise());
+            check(case);
+            check(Case { residual: true, activation: Activation::RELU6, ..case });
+            check(Case { residual: true, activation: Activation::Silu, ..case });
+        }
+    }
+    for window in [Window::square(3, 1, 1), Window::square(3, 2, 1), Window::square(5, 1, 2)] {
+        check(Case { residual: true, ..plain([72, 9, 6], 40, window) });
+        check(Case { groups: 2, ..plain([144, 9, 9], 48, window) });
+    }
+    check(Case { residual: true, ..plain([400, 9, 13], 56, Window::square(3, 1, 1)) });
+}
+
+/// AVX-512 computes them by even and odd inputs.
+#[test]
+fn outputs_of_one_and_a_half_blocks() {
+    for outputs in (17..=24).chain([40, 56]) {
+        for channels in [1, 2, 16, 31, 40] {
+            check(plain([channels, 5, 9], outputs, Window::pointwise()));
+            let case = plain([channels, 6, 5], outputs, Window::square(3, 2, 1));
+            check(Case { residual: true, activation: Activation::RELU6, ..case });
+        }
+        check(Case { source: Source::Planar, ..plain([4, 9, 9], outputs, Window::square(2, 2, 0)) });
+        check(Case { groups: 2, ..plain([24, 7, 7], 2 * outputs, Window::pointwise()) });
+    }
+    for width in 1..=20 {
+        check(plain([20, 1, width], 24, Window::pointwise()));
+    }
+    check(plain([24, 21, 21], 24, Window::square(3, 1, 1)));
+}
+
 /// A strip has 327,680 floats at most.
 #[test]
 fn an_input_of_many_strips() {
@@ -164,21 +200,21 @@ fn residual_and_activation() {
     }
 }
 
+/// Tiles differ in length, but not in what they make of a pixel.
 #[test]
-fn instruction_sets_with_fused_multiply_add_agree_to_the_bit() {
-    let input = Shape::new(40, 9, 9);
+fn a_pixel_gives_the_same_bits_wherever_it_is() {
     let mut noise = Noise::new(3);
-    let (x, weights) = (noise.take(input.planar_len()), noise.take(48 * 40 * 9));
-    let results: Vec<_> = Isa::available()
-        .into_iter()
-        .filter(|isa| isa.name() != "portable")
-        .map(|isa| {
+    for (channels, outputs) in [(40, 48), (40, 40), (450, 24)] {
+        let input = Shape::new(channels, 5, 9);
+        let (pixel, weights) = (noise.take(channels), noise.take(outputs * channels));
+        let x: Vec<f32> = pixel.iter().flat_map(|value| [*value; 45]).collect();
+        for isa in Isa::available() {
             let spec = ConvolutionSpec {
                 input,
                 source: Source::Blocked,
-                outputs: 48,
+                outputs,
                 groups: 1,
-                window: Window::square(3, 1, 1),
+                window: Window::pointwise(),
                 weights: &weights,
                 bias: None,
                 activation: Activation::Silu,
@@ -186,10 +222,10 @@ fn instruction_sets_with_fused_multiply_add_agree_to_the_bit() {
             let op = Convolution::new(isa, &spec).expect("a convolution");
             let mut out = Buffer::zeroed(op.output().blocked_len());
             op.run(&blocked(input, &x), None, &mut out, &mut Buffer::default());
-            out.to_vec()
-        })
-        .collect();
-    assert!(results.windows(2).all(|pair| pair[0] == pair[1]));
+            let out = planar(op.output(), &out);
+            assert!(out.chunks(45).all(|channel| channel.iter().all(|value| *value == channel[0])), "{isa:?}");
+        }
+    }
 }
 
 #[test]

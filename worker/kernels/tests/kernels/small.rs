@@ -21,6 +21,11 @@ fn convolutions() {
 }
 
 #[test]
+fn sums_that_wait() {
+    convolution::check(plain([520, 1, 2], 17, Window::pointwise()));
+}
+
+#[test]
 fn whole_blocks_by_winograd() {
     convolution::check(plain([16, 8, 9], 16, Window::square(3, 1, 1)));
 }

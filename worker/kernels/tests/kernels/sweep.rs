@@ -159,6 +159,16 @@ fn fused_with_the_convolution_before() {
 }
 
 #[test]
+fn fused_with_a_convolution_whose_sums_wait() {
+    for kind in KINDS {
+        for outputs in [16, 24, 40] {
+            let (pointwise, window) = (Window::pointwise(), Window::square(3, 1, 1));
+            check_fused(kind, Shape::new(440, 5, 6), Source::Blocked, outputs, pointwise, window);
+        }
+    }
+}
+
+#[test]
 fn shapes_that_do_not_follow_each_other_are_refused() {
     let isa = Isa::best();
     let before = ConvolutionSpec {
