@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod across;
 mod bmp;
 mod buffers;
 mod decode;

@@ -2,18 +2,16 @@
 //! when it shrinks, which antialiases. Which pass comes first changes the rounding, so it is Pillow's choice too.
 //! The pixels of reduced images keep their fractions in between, and always begin with the columns.
 //!
-//! The loops are written once and compiled twice on x86-64, for AVX2 and without it. They are integer arithmetic, so
-//! the result is the same everywhere.
+//! Rows are resized by `across`. The loops over columns are written once and compiled twice on x86-64, for AVX2 and without
+//! it. All is integer arithmetic, so the result is the same everywhere.
 
 use models::Filter;
 
+use crate::across::Across;
 use crate::decoded::{Decoded, Means};
 use crate::geometry::Plan;
 use crate::sample::{Fine, Sample, Samples};
 use crate::taps::{Axis, FRACTION, Taps};
-
-/// Samples after a row that are read, but do not count: pixels are read eight samples at a time.
-const BEYOND: usize = 5;
 
 /// A resampler; its buffers serve one image after the other.
 #[derive(Default)]
@@ -37,12 +35,12 @@ impl Resizer {
         let down = axis(image.height, means.1, plan.scaled.1, plan.crop.1, plan.size.1);
         match image.samples() {
             Samples::Bytes(pixels) if filter == Filter::Nearest => nearest(pixels, row, across, down, out),
-            Samples::Bytes(pixels) => {
-                let down_first = down_first((across.means(), down.means()), plan.scaled);
-                self.bytes.set(filter, across, down).resize(pixels, row, down_first, out);
+            Samples::Bytes(pixels) if down_first((across.means(), down.means()), plan.scaled) => {
+                self.bytes.set(filter, across, down).down_then_across(pixels, row, out);
             }
+            Samples::Bytes(pixels) => self.bytes.set(filter, across, down).across_then_down(pixels, row, out),
             // Rounded to sixteenths in between, the order hardly matters: columns are wide vectors all the way.
-            Samples::Fine(pixels) => self.fine.set(filter, across, down).resize(pixels, row, true, out),
+            Samples::Fine(pixels) => self.fine.set(filter, across, down).down_then_across(pixels, row, out),
         }
     }
 }
@@ -50,10 +48,10 @@ impl Resizer {
 /// Both passes over samples of one type.
 #[derive(Default)]
 struct Passes<S> {
-    across: Taps,
+    across: Across,
     down: Taps,
     /// Source rows, resized across.
-    rows: Vec<S>,
+    rows: Vec<u8>,
     /// One row and samples after it: the last source row, or a row resized down.
     line: Vec<S>,
 }
@@ -61,50 +59,44 @@ struct Passes<S> {
 impl<S: Sample> Passes<S> {
     /// Computes the weights.
     fn set(&mut self, filter: Filter, across: Axis, down: Axis) -> &mut Self {
-        self.across.set(filter, across, weight_bits::<S>());
+        self.across.set::<S>(filter, across);
         self.down.set(filter, down, weight_bits::<S>());
         self
-    }
-
-    /// Resizes rows of `row` samples, or those of their pixels that have weights.
-    fn resize(&mut self, pixels: &[S], row: usize, down_first: bool, out: &mut [u8]) {
-        if down_first {
-            self.down_then_across(pixels, row, out);
-        } else {
-            self.across_then_down(pixels, row, out);
-        }
-    }
-
-    /// Resizes the rows that count, then their columns.
-    fn across_then_down(&mut self, pixels: &[S], row: usize, out: &mut [u8]) {
-        let (first, end) = self.down.span();
-        let out_row = self.across.len() * 3;
-        self.rows.resize((end - first) * out_row, S::default());
-        for (y, out) in (first..end).zip(self.rows.chunks_exact_mut(out_row)) {
-            let line = match pixels.get(y * row..(y + 1) * row + BEYOND) {
-                Some(line) => line,
-                None => {
-                    self.line.clear();
-                    self.line.extend_from_slice(&pixels[y * row..]);
-                    self.line.resize(row + BEYOND, S::default());
-                    &self.line
-                }
-            };
-            resize_across(line, &self.across, out);
-        }
-        for ((top, weights), out) in self.down.windows().zip(out.chunks_exact_mut(out_row)) {
-            resize_down(&self.rows[(top - first) * out_row..], weights, out);
-        }
     }
 
     /// Resizes whole columns, a row at a time, then that row.
     fn down_then_across(&mut self, pixels: &[S], row: usize, out: &mut [u8]) {
         let out_row = self.across.len() * 3;
         self.line.clear();
-        self.line.resize(row + BEYOND, S::default());
+        self.line.resize(row + self.across.beyond(), S::default());
         for ((top, weights), out) in self.down.windows().zip(out.chunks_exact_mut(out_row)) {
             resize_down(&pixels[top * row..], weights, &mut self.line[..row]);
-            resize_across(&self.line, &self.across, out);
+            self.across.run(&self.line, out);
+        }
+    }
+}
+
+impl Passes<u8> {
+    /// Resizes the rows that count, then their columns.
+    fn across_then_down(&mut self, pixels: &[u8], row: usize, out: &mut [u8]) {
+        let (first, end) = self.down.span();
+        let beyond = self.across.beyond();
+        let out_row = self.across.len() * 3;
+        self.rows.resize((end - first) * out_row, 0);
+        for (y, out) in (first..end).zip(self.rows.chunks_exact_mut(out_row)) {
+            let line = match pixels.get(y * row..(y + 1) * row + beyond) {
+                Some(line) => line,
+                None => {
+                    self.line.clear();
+                    self.line.extend_from_slice(&pixels[y * row..]);
+                    self.line.resize(row + beyond, 0);
+                    &self.line
+                }
+            };
+            self.across.run(line, out);
+        }
+        for ((top, weights), out) in self.down.windows().zip(out.chunks_exact_mut(out_row)) {
+            resize_down(&self.rows[(top - first) * out_row..], weights, out);
         }
     }
 }
@@ -138,39 +130,6 @@ fn nearest(pixels: &[u8], row: usize, across: Axis, down: Axis, out: &mut [u8]) 
         for (out, &column) in out.iter_mut().zip(&columns) {
             *out = line[column];
         }
-    }
-}
-
-/// Resizes a row; `line` has `BEYOND` bytes more than its pixels.
-fn resize_across<S: Sample, T: Sample>(line: &[S], taps: &Taps, out: &mut [T]) {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has AVX2, which is all that the function asks for.
-        return unsafe { resize_across_avx2(line, taps, out) };
-    }
-    across_portable(line, taps, out);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn resize_across_avx2<S: Sample, T: Sample>(line: &[S], taps: &Taps, out: &mut [T]) {
-    across_portable(line, taps, out);
-}
-
-#[inline(always)]
-fn across_portable<S: Sample, T: Sample>(line: &[S], taps: &Taps, out: &mut [T]) {
-    let (out, _) = out.as_chunks_mut::<3>();
-    for (out, (first, pairs)) in out.iter_mut().zip(taps.pairs()) {
-        let mut sums = [0; 8];
-        let samples = line[first * 3..].windows(8).step_by(6);
-        for (weights, samples) in pairs.iter().zip(samples) {
-            for ((sum, &weight), &sample) in sums.iter_mut().zip(weights).zip(samples) {
-                *sum += weight * sample.steps();
-            }
-        }
-        // All lanes, though three count: as one vector they cost less than three by themselves.
-        let pixel: [T; 8] = std::array::from_fn(|lane| clip(sums[lane] + sums[(lane + 3) % 8] + half::<T>()));
-        out.copy_from_slice(&pixel[..3]);
     }
 }
 
@@ -229,20 +188,11 @@ fn half<T: Sample>() -> i32 {
 mod tests {
     use super::*;
 
-    /// Both passes over samples of one type, to samples of another, compiled either way.
+    /// Columns of samples of one type, to samples of another, compiled either way.
     fn every_way_is_the_same<S: Sample, T: Sample>() {
-        let line: Vec<S> = (0..101 * 3 + BEYOND as i32).map(|i| S::clamped(i * i % S::WHITE)).collect();
+        let line: Vec<S> = (0..101 * 3).map(|i| S::clamped(i * i % S::WHITE)).collect();
         let mut taps = Taps::default();
         for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
-            for scaled in [7, 40, 101, 230] {
-                let scale = 101.0 / scaled as f64;
-                let axis = Axis { pixels: 101, means: Means::NONE, scale, first: 0, count: scaled };
-                taps.set(filter, axis, weight_bits::<S>());
-                let (mut chosen, mut portable) = (vec![T::default(); scaled * 3], vec![T::default(); scaled * 3]);
-                resize_across(&line, &taps, &mut chosen);
-                across_portable(&line, &taps, &mut portable);
-                assert_eq!(chosen, portable);
-            }
             for width in [1, 31, 32, 100] {
                 let axis = Axis { pixels: 3, means: Means::NONE, scale: 3.0, first: 0, count: 1 };
                 taps.set(filter, axis, weight_bits::<S>());
@@ -259,7 +209,6 @@ mod tests {
     fn every_instruction_set_gives_the_same_pixels() {
         every_way_is_the_same::<u8, u8>();
         every_way_is_the_same::<Fine, Fine>();
-        every_way_is_the_same::<Fine, u8>();
     }
 
     #[test]
@@ -273,15 +222,13 @@ mod tests {
             first: 0,
             count,
         };
-        for down_first in [false, true] {
-            let (mut of_bytes, mut of_fine) = (vec![0; 17 * 13 * 3], vec![0; 17 * 13 * 3]);
-            let (across, down) = (axis(60, 17), axis(40, 13));
-            let filter = Filter::Bicubic;
-            Passes::default().set(filter, across, down).resize(&bytes, 180, down_first, &mut of_bytes);
-            Passes::default().set(filter, across, down).resize(&fine, 180, down_first, &mut of_fine);
-            // But for what is rounded between the passes.
-            assert!(of_bytes.iter().zip(&of_fine).all(|(a, b)| a.abs_diff(*b) <= 1));
-            assert_ne!(of_bytes, of_fine);
-        }
+        let (mut of_bytes, mut of_fine) = (vec![0; 17 * 13 * 3], vec![0; 17 * 13 * 3]);
+        let (across, down) = (axis(60, 17), axis(40, 13));
+        let filter = Filter::Bicubic;
+        Passes::default().set(filter, across, down).down_then_across(&bytes, 180, &mut of_bytes);
+        Passes::default().set(filter, across, down).down_then_across(&fine, 180, &mut of_fine);
+        // But for what is rounded between the passes.
+        assert!(of_bytes.iter().zip(&of_fine).all(|(a, b)| a.abs_diff(*b) <= 1));
+        assert_ne!(of_bytes, of_fine);
     }
 }

@@ -35,20 +35,12 @@ impl Axis {
 #[derive(Default)]
 pub(crate) struct Taps {
     weights: Vec<i32>,
-    /// The same for two source pixels of three bytes each: twice three weights, and two zeros. As many pairs for every target pixel,
-    /// the last ones perhaps zero: what has always the same length is no surprise to a processor.
-    pairs: Vec<Pair>,
-    /// Pairs of every target pixel.
-    pairs_each: usize,
     windows: Vec<Window>,
     exact: Vec<f64>,
     folded: Vec<f64>,
     /// What these weights are for: photos of one camera have one size.
     made: Option<(Filter, Axis, u32)>,
 }
-
-/// The weights of six bytes, two pixels, and of the two bytes after them, which are zero.
-pub(crate) type Pair = [i32; 8];
 
 /// The source pixels of a target pixel.
 #[derive(Clone, Copy)]
@@ -91,10 +83,10 @@ fn sinc(x: f64) -> f64 {
 }
 
 impl Taps {
-    /// Computes the weights of `filter` for an axis, with so many fraction bits.
-    pub fn set(&mut self, filter: Filter, axis: Axis, fraction: u32) {
+    /// Computes the weights of `filter` for an axis, with so many fraction bits, unless they are there already; says whether it did.
+    pub fn set(&mut self, filter: Filter, axis: Axis, fraction: u32) -> bool {
         if self.made == Some((filter, axis, fraction)) {
-            return;
+            return false;
         }
         self.weights.clear();
         self.windows.clear();
@@ -124,8 +116,8 @@ impl Taps {
             };
             self.push(first - axis.means.skipped, fraction);
         }
-        self.pair();
         self.made = Some((filter, axis, fraction));
+        true
     }
 
     /// Adds a target pixel whose weights are those in `exact`, of the source pixels from `first` on.
@@ -135,21 +127,6 @@ impl Taps {
         let rounded = |weight: &f64| (weight * one + if *weight < 0.0 { -0.5 } else { 0.5 }) as i32;
         self.weights.extend(self.exact.iter().map(rounded));
         self.windows.push(Window { first, end: self.weights.len() });
-    }
-
-    /// Makes pairs of all weights.
-    fn pair(&mut self) {
-        let mut pairs = std::mem::take(&mut self.pairs);
-        pairs.clear();
-        let most = self.windows().map(|(_, weights)| weights.len()).max().unwrap_or(0).div_ceil(2);
-        for (number, (_, weights)) in self.windows().enumerate() {
-            pairs.extend(weights.chunks(2).map(|pair| {
-                let (near, far) = (pair[0], pair.get(1).copied().unwrap_or(0));
-                [near, near, near, far, far, far, 0, 0]
-            }));
-            pairs.resize((number + 1) * most, [0; 8]);
-        }
-        (self.pairs, self.pairs_each) = (pairs, most);
     }
 
     /// How many target pixels are wanted.
@@ -167,10 +144,9 @@ impl Taps {
         })
     }
 
-    /// The same in pairs. There may be more of them than source pixels: those have no weight.
-    #[inline(always)]
-    pub fn pairs(&self) -> impl Iterator<Item = (usize, &[Pair])> {
-        self.windows.iter().map(|window| window.first).zip(self.pairs.chunks_exact(self.pairs_each.max(1)))
+    /// Weights of the target pixel that has most.
+    pub fn longest(&self) -> usize {
+        self.windows().map(|(_, weights)| weights.len()).max().unwrap_or(0)
     }
 
     /// The source pixels that count: the first, and one after the last.
