@@ -23,7 +23,6 @@ pub struct PipelineThread<'a> {
     pipeline: &'a Pipeline,
     session: Session,
     preprocessor: Preprocessor,
-    tensor: Vec<f32>,
 }
 
 impl Pipeline {
@@ -41,12 +40,7 @@ impl Pipeline {
     /// A thread's own state.
     pub fn thread(&self) -> PipelineThread<'_> {
         let input = &self.package.spec().input;
-        PipelineThread {
-            pipeline: self,
-            session: self.classifier.session(),
-            preprocessor: Preprocessor::new(input),
-            tensor: vec![0.0; input.len()],
-        }
+        PipelineThread { pipeline: self, session: self.classifier.session(), preprocessor: Preprocessor::new(input) }
     }
 
     /// Classifies the package's golden inputs and compares the scores with those of the reference runtime. Gives the
@@ -84,14 +78,14 @@ impl PipelineThread<'_> {
             }
         };
         let size = Some((decoded.width, decoded.height));
-        self.preprocessor.fill(&decoded, &mut self.tensor);
+        self.session.fill(|tensor| self.preprocessor.fill(&decoded, tensor));
         let warning = decoded.truncated.then(|| RowError {
             code: ErrorCode::Truncated,
             message: "the file ends before the image does; what there is of it was classified".into(),
         });
         times.decode = started.elapsed();
         let started = Instant::now();
-        let scores = self.session.scores(&self.tensor);
+        let scores = self.session.infer();
         times.infer = started.elapsed();
         match scores {
             Ok(scores) => {
@@ -110,8 +104,8 @@ impl PipelineThread<'_> {
 
     fn compare(&mut self, golden: &Golden) -> anyhow::Result<f32> {
         let decoded = imaging::decode(&golden.image, &Limits::default(), &self.pipeline.package.spec().input)?;
-        self.preprocessor.fill(&decoded, &mut self.tensor);
-        let scores = self.session.scores(&self.tensor)?;
+        self.session.fill(|tensor| self.preprocessor.fill(&decoded, tensor));
+        let scores = self.session.infer()?;
         let mut largest = 0.0_f32;
         for expected in &golden.scores {
             let Some(found) = scores.get(expected.index) else {

@@ -27,6 +27,8 @@ struct Shared {
 /// One thread's use of a [`Classifier`]: owns the intermediate values.
 pub struct Session {
     shared: Arc<Shared>,
+    /// Made once: tract gives it back after every image.
+    input: Arc<Tensor>,
     /// Made by the first image, and anew after a failure.
     state: Option<TypedSimpleState>,
 }
@@ -58,7 +60,9 @@ impl Classifier {
 
     /// A session for one thread.
     pub fn session(&self) -> Session {
-        Session { shared: self.shared.clone(), state: None }
+        let shape = input_shape(&self.shared.spec);
+        let input = Tensor::zero::<f32>(&shape).expect("floats have a zero");
+        Session { shared: self.shared.clone(), input: Arc::new(input), state: None }
     }
 
     /// The label of each class, by index.
@@ -78,22 +82,44 @@ impl Classifier {
 }
 
 impl Session {
-    /// The scores of one image by class: 0–1, sum 1, as many as labels. `input` is the tensor that `model.toml`
-    /// describes, `[channels, height, width]` or `[height, width, channels]`, row-major.
-    pub fn scores(&mut self, input: &[f32]) -> Result<Vec<f32>, ModelError> {
-        let mut values = self.output(input)?;
+    /// Has the tensor of the next image filled, as `model.toml` describes it: `[channels, height, width]` or
+    /// `[height, width, channels]`, row-major. What is in it before is of no use.
+    pub fn fill(&mut self, fill: impl FnOnce(&mut [f32])) {
+        let mut tensor = Arc::make_mut(&mut self.input).try_as_plain_ram_mut().ok();
+        fill(tensor.as_mut().and_then(|tensor| tensor.as_slice_mut().ok()).expect("the tensor was made of floats"));
+    }
+
+    /// The scores of the image that was [filled in](Self::fill) by class: 0–1, sum 1, as many as labels.
+    pub fn infer(&mut self) -> Result<Vec<f32>, ModelError> {
+        let mut values = self.run()?;
         to_scores(&mut values, self.shared.spec.output.kind).map_err(|problem| self.named(problem))?;
         Ok(values)
     }
 
-    /// The values of the graph's output for one image, as they are: logits or probabilities, as many as labels.
+    /// As [`infer`](Self::infer), of a tensor that lies elsewhere.
+    pub fn scores(&mut self, input: &[f32]) -> Result<Vec<f32>, ModelError> {
+        self.copy(input)?;
+        self.infer()
+    }
+
+    /// The values of the graph's output for a tensor, as they are: logits or probabilities, as many as labels.
     pub fn output(&mut self, input: &[f32]) -> Result<Vec<f32>, ModelError> {
+        self.copy(input)?;
+        self.run()
+    }
+
+    fn copy(&mut self, input: &[f32]) -> Result<(), ModelError> {
         let wanted = self.shared.spec.input.len();
         if input.len() != wanted {
             return Err(self.named(Problem::InputLength { given: input.len(), wanted }));
         }
+        self.fill(|tensor| tensor.copy_from_slice(input));
+        Ok(())
+    }
+
+    fn run(&mut self) -> Result<Vec<f32>, ModelError> {
         // The state is put back only after a success: one that a panic left half-way is never used again.
-        let state = self.state.take();
+        let (state, input) = (self.state.take(), self.input.clone());
         let (state, values) =
             attempt(|| run(&self.shared, state, input)).map_err(|reason| self.named(Problem::Failed(reason)))?;
         self.state = Some(state);
@@ -105,10 +131,13 @@ impl Session {
     }
 }
 
-fn run(shared: &Shared, state: Option<TypedSimpleState>, input: &[f32]) -> TractResult<(TypedSimpleState, Vec<f32>)> {
+fn run(
+    shared: &Shared,
+    state: Option<TypedSimpleState>,
+    input: Arc<Tensor>,
+) -> TractResult<(TypedSimpleState, Vec<f32>)> {
     let mut state = state.map_or_else(|| shared.plan.spawn(), Ok)?;
-    let tensor = Tensor::from_shape(&input_shape(&shared.spec), input)?;
-    let outputs = state.run(tvec![tensor.into()])?;
+    let outputs = state.run(tvec![TValue::from_const(input)])?;
     let values = outputs[0].try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
     Ok((state, values))
 }
