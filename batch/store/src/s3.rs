@@ -6,6 +6,7 @@ mod client;
 mod create;
 mod fault;
 mod list;
+mod shortcut;
 mod upload;
 
 use std::fmt;

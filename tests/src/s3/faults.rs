@@ -39,6 +39,10 @@ pub struct Plan {
     pub ignore_upload_conditions: bool,
     /// User metadata is forgotten.
     pub forget_metadata: bool,
+    /// 403 for requests that are not the SDK's own.
+    pub only_the_sdk: bool,
+    /// 503 for requests that are not the SDK's own.
+    pub busy_but_for_the_sdk: bool,
     /// Only requests whose path contains this go wrong; all if empty.
     pub only: String,
 }
@@ -70,6 +74,7 @@ struct State {
     random: u64,
     injected: u64,
     requests: u64,
+    by_the_sdk: u64,
 }
 
 /// The fate of one request.
@@ -110,6 +115,15 @@ impl Faults {
     /// How many requests came so far.
     pub fn requests(&self) -> u64 {
         self.state().requests
+    }
+
+    /// How many of the requests the SDK made, with all that it does.
+    pub fn requests_by_the_sdk(&self) -> u64 {
+        self.state().by_the_sdk
+    }
+
+    pub(super) fn is_by_the_sdk(&self, yes: bool) {
+        self.state().by_the_sdk += u64::from(yes);
     }
 
     pub(super) fn plan(&self) -> Plan {

@@ -61,6 +61,8 @@ async fn answer(
 ) -> io::Result<Response<Body>> {
     let is_conditional = request.headers().contains_key(header::IF_NONE_MATCH);
     let path = request.uri().path().to_owned();
+    let is_by_the_sdk = request.headers().contains_key("amz-sdk-invocation-id");
+    faults.is_by_the_sdk(is_by_the_sdk);
     faults.released(&path).await;
     let fate = faults.fate(&path, is_conditional);
     match fate {
@@ -68,6 +70,12 @@ async fn answer(
         Fate::Hang => return std::future::pending().await,
         Fate::SlowDown => return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, "SlowDown")),
         Fate::Conflict => return Ok(refusal(StatusCode::CONFLICT, "ConditionalRequestConflict")),
+        _ if !is_by_the_sdk && faults.plan_for(&path).only_the_sdk => {
+            return Ok(refusal(StatusCode::FORBIDDEN, "AccessDenied"));
+        }
+        _ if !is_by_the_sdk && faults.plan_for(&path).busy_but_for_the_sdk => {
+            return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"));
+        }
         _ => {}
     };
     let response = service.call(request.map(Body::from)).await.map_err(|e| io::Error::other(format!("{e:?}")))?;

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use futures::stream;
 use retry::Schedule;
 
-use super::bucket::{Bucket, plain, quoted, size};
+use super::bucket::{Bucket, plain, quoted};
 use super::fault::{Fault, Kind, chain};
+use super::shortcut::Answer;
 use crate::error::StoreError;
 use crate::reader::Reader;
 use crate::store::Meta;
@@ -27,7 +28,7 @@ impl Bucket {
     ) -> Result<Option<Reader>, StoreError> {
         let bucket = self;
         let condition = if_match.map(quoted);
-        let opened = bucket.retried(&name, |_| open(bucket, &name, condition.as_deref(), 0)).await?;
+        let opened = bucket.retried(&name, |attempt| first(bucket, &name, condition.as_deref(), attempt)).await?;
         let (meta, body) = match opened {
             Opened::Body(meta, body) => (meta, body),
             Opened::Absent => return Ok(None),
@@ -54,13 +55,52 @@ enum Opened {
     Changed,
 }
 
+/// Opens an object at its start: by the shortcut at first, if there is one.
+async fn first(bucket: &Bucket, name: &str, if_match: Option<&str>, attempt: u32) -> Result<Opened, Fault> {
+    let shortcut = &bucket.shortcut;
+    let Some(way) = shortcut.way() else { return open(bucket, name, if_match, 0).await };
+    let mut was_refused = false;
+    if attempt == 0 {
+        match way.get(name, if_match).await.map_err(|error| Fault::transient(chain(&*error)))? {
+            Answer::Object { size, etag, body } => {
+                shortcut.succeeded();
+                return Ok(Opened::Body(Meta { size, etag: plain(etag.as_deref()) }, body));
+            }
+            Answer::Unavailable(status) => return Err(Fault::transient(format!("HTTP {status}"))),
+            Answer::Absent => {}
+            Answer::Refused => was_refused = true,
+        }
+        traffic().attempt();
+    }
+    let opened = open(bucket, name, if_match, 0).await;
+    match &opened {
+        Ok(Opened::Body(..)) if was_refused => shortcut.was_refused(),
+        Ok(Opened::Body(..)) if attempt > 0 => shortcut.had_failed(),
+        _ => {}
+    }
+    opened
+}
+
 async fn open(bucket: &Bucket, name: &str, if_match: Option<&str>, from: u64) -> Result<Opened, Fault> {
     let request = bucket.client.get_object().bucket(bucket.name()).key(name);
     let request = request.set_if_match(if_match.map(str::to_owned));
     let request = request.set_range((from > 0).then(|| format!("bytes={from}-")));
-    match request.send().await.map_err(Fault::of) {
+    let answer = match bucket.shortcut.scout(name) {
+        None => request.send().await,
+        Some(scout) => {
+            let answer = request.customize().interceptor(scout.clone()).send().await;
+            if answer.is_ok() {
+                bucket.shortcut.open(&scout);
+            }
+            answer
+        }
+    };
+    match answer.map_err(Fault::of) {
         Ok(answer) => {
-            let meta = Meta { size: from + size(answer.content_length()), etag: plain(answer.e_tag()) };
+            let Some(length) = answer.content_length().and_then(|length| u64::try_from(length).ok()) else {
+                return Err(Fault { kind: Kind::Config, cause: "it does not say how long the object is".into() });
+            };
+            let meta = Meta { size: from + length, etag: plain(answer.e_tag()) };
             Ok(Opened::Body(meta, answer.body))
         }
         Err(Fault { kind: Kind::Absent, .. }) => Ok(Opened::Absent),

@@ -11,6 +11,7 @@ use retry::{Policy, retry};
 
 use super::client::Client;
 use super::fault::{Fault, Kind, given_up};
+use super::shortcut::Shortcut;
 use crate::error::StoreError;
 use crate::options::Options;
 use crate::store::{Created, Meta};
@@ -20,6 +21,7 @@ pub(crate) struct Bucket {
     pub(super) client: Client,
     name: String,
     pub(super) options: Options,
+    pub(super) shortcut: Shortcut,
 }
 
 /// What a HEAD tells.
@@ -30,7 +32,7 @@ pub(crate) struct Found {
 
 impl Bucket {
     pub(crate) fn new(client: Client, name: impl Into<String>, options: &Options) -> Bucket {
-        Bucket { client, name: name.into(), options: options.clone() }
+        Bucket { client, name: name.into(), options: options.clone(), shortcut: Shortcut::default() }
     }
 
     pub(crate) fn name(&self) -> &str {

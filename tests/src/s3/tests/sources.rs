@@ -49,6 +49,56 @@ async fn objects_are_fetched_in_the_version_that_was_listed() {
 }
 
 #[tokio::test]
+async fn only_the_first_object_of_a_bucket_takes_the_whole_sdk() {
+    let (server, sources) = start(PATIENCE).await;
+    let keys = ["a", "a/b", "summer 2024/ä+b%20c?.jpg", "./a", "../a", "a//b", "~'()*!;:@&=$,[]#|\\\"<>`^{}", "日本"];
+    for (at, key) in keys.iter().enumerate() {
+        server.put(BUCKET, key, format!("object {at}"));
+    }
+    for (at, key) in keys.iter().enumerate() {
+        let etag = server.etag(BUCKET, key);
+        let fetched = sources.fetch(&format!("s3://{BUCKET}/{key}"), etag.as_deref(), 100).await.expect("fetched");
+        assert_eq!(fetched, format!("object {at}"), "{key}");
+        assert_eq!(server.faults().requests_by_the_sdk(), 1, "{key}");
+    }
+    // Who refuses is asked again with all that the SDK does, because its answers are understood there.
+    assert_eq!(code(sources.fetch("s3://photos/none", None, 5).await), (Code::NotFound, false));
+    assert_eq!(server.faults().requests_by_the_sdk(), 2);
+    assert_eq!(code(sources.fetch("s3://photos/a", Some("other"), 5).await), (Code::Changed, false));
+    assert_eq!(server.faults().requests_by_the_sdk(), 3);
+    sources.fetch("s3://photos/a", None, 100).await.expect("fetched");
+    assert_eq!(server.faults().requests_by_the_sdk(), 3, "that does not mean that the SDK is needed");
+}
+
+#[tokio::test]
+async fn a_server_that_wants_the_whole_sdk_gets_it() {
+    let (server, sources) = start(PATIENCE).await;
+    server.put(BUCKET, "a", "12345");
+    server.faults().set(|plan| plan.only_the_sdk = true);
+    for round in 1..10 {
+        assert_eq!(sources.fetch("s3://photos/a", None, 5).await.expect("fetched"), "12345");
+        assert_eq!(server.faults().requests_by_the_sdk(), round);
+    }
+    assert_eq!(server.faults().requests(), 9 + 3, "refused three times, and not tried again");
+}
+
+#[tokio::test]
+async fn a_busy_server_is_asked_again_by_the_sdk_and_then_as_before() {
+    let (server, sources) = start(PATIENCE).await;
+    server.put(BUCKET, "a", "12345");
+    let fetch = async || assert_eq!(sources.fetch("s3://photos/a", None, 5).await.expect("fetched"), "12345");
+    fetch().await;
+    for round in 2..6 {
+        server.faults().set(|plan| plan.busy_but_for_the_sdk = true);
+        fetch().await;
+        assert_eq!(server.faults().requests_by_the_sdk(), round);
+        server.faults().heal();
+        fetch().await;
+        assert_eq!(server.faults().requests_by_the_sdk(), round, "whoever is busy refuses nothing");
+    }
+}
+
+#[tokio::test]
 async fn faults_pass_or_are_transient() {
     let (server, sources) = start(PATIENCE).await;
     server.put(BUCKET, "a", vec![7; 300_000]);
