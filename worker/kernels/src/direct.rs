@@ -42,11 +42,17 @@ pub(crate) struct View {
 impl Direct {
     /// Packs the weights.
     pub fn new(isa: Isa, spec: &ConvolutionSpec<'_>) -> Result<Self, Unsupported> {
-        Self::cut(isa, spec, cache::strip(), usize::MAX)
+        Self::cut(isa, spec, Some(cache::strip()), usize::MAX)
     }
 
-    /// Packs the weights for strips of at most `limit` floats (or one row), and panels of at most `widest` blocks.
-    pub(crate) fn cut(isa: Isa, spec: &ConvolutionSpec<'_>, limit: usize, widest: usize) -> Result<Self, Unsupported> {
+    /// Packs the weights for strips of at most `limit` floats (or one row), and panels of at most `widest` blocks. Without a limit, the
+    /// whole image is one strip, whose rows are asked for one by one.
+    pub(crate) fn cut(
+        isa: Isa,
+        spec: &ConvolutionSpec<'_>,
+        limit: Option<usize>,
+        widest: usize,
+    ) -> Result<Self, Unsupported> {
         let ConvolutionSpec { input, outputs, groups, window, .. } = *spec;
         let [height, width] = window.output(input.height, input.width)?;
         let columns = spec.check()?;
@@ -63,7 +69,8 @@ impl Direct {
             bordered,
         });
         let row = if border.is_some() { bordered } else { input.width } * unit;
-        let strip = (1..=height).rev().find(|rows| window.touched(0, *rows) * row * planes <= limit).unwrap_or(1);
+        let fits = |rows| limit.is_none_or(|limit| window.touched(0, rows) * row * planes <= limit);
+        let strip = (1..=height).rev().find(|rows| fits(*rows)).unwrap_or(1);
         let strip_rows = window.touched(0, strip);
         let plane = if border.is_some() { strip_rows * row } else { input.height * row };
 
@@ -74,7 +81,10 @@ impl Direct {
         let at = |y: usize, x: usize| y * window.stride[0] * row + x * window.stride[1] * unit;
         let offsets = if step.is_some() { 0..0 } else { 0..strip };
         let offsets = offsets.flat_map(|y| (0..width).map(move |x| at(y, x))).collect();
-        let rows = Rows { outputs, bias: spec.bias, activation: spec.activation, step, widest, chunked: true, maps: 1 };
+        let whole = flat || step.is_none();
+        let usual = if whole && limit.is_some() { (strip * width, 1) } else { (width, strip) };
+        let (bias, activation) = (spec.bias, spec.activation);
+        let rows = Rows { outputs, bias, activation, step, widest, chunked: true, maps: 1, usual };
         let (inputs_of_group, outputs_of_group) = (input.channels / groups, outputs / groups);
         let reads = |channels: Range<usize>| {
             let group = |channel: usize| channel / outputs_of_group * inputs_of_group;
@@ -88,7 +98,6 @@ impl Direct {
             move |column: usize| weights.get(column.wrapping_sub(first)).copied().unwrap_or(0.0)
         });
         let output = Shape::new(outputs, height, width);
-        let whole = flat || step.is_none();
         Ok(Self { input, output, source: spec.source, window, border, panels, offsets, strip, strip_rows, whole })
     }
 

@@ -52,8 +52,16 @@ impl Product {
             return Err(Unsupported::new(format!("{} biases for {outputs} columns", bias.len())));
         }
         let activation = if spec.activation.needs_pass() { Activation::None } else { spec.activation };
-        let rows =
-            Rows { outputs, bias: spec.bias, activation, step: None, widest: usize::MAX, chunked: false, maps: 1 };
+        let rows = Rows {
+            outputs,
+            bias: spec.bias,
+            activation,
+            step: None,
+            widest: usize::MAX,
+            chunked: false,
+            maps: 1,
+            usual: (1, 1),
+        };
         let reads = |_| vec![Reads { offset: 0, columns: (0..inputs).collect() }];
         let panels = Panels::pack(isa, &rows, reads, |_, output| {
             move |input: usize| {

@@ -39,7 +39,7 @@ impl Sweep {
         // Two blocks at once, unless their rows would push each other out of the first-level cache.
         let widest = if op.row_pixels() * op.window.reach(0) * 2 * BLOCK > RING { 1 } else { usize::MAX };
         // One strip: the ring asks for all rows in turn, once for each group of channels.
-        let before = Direct::cut(isa, before, usize::MAX, widest)?;
+        let before = Direct::cut(isa, before, None, widest)?;
         if before.output() != op.input {
             let (output, input) = (before.output(), op.input);
             return Err(Unsupported::new(format!("a convolution makes {output:?}, the next op takes {input:?}")));

@@ -65,6 +65,9 @@ impl Place {
     }
 }
 
+/// The step of planar images that tiles are compiled for.
+const PLANAR: usize = 2;
+
 /// Computes tiles. `STEP` is how many floats pixels of the input lie apart, where that is known when compiling and pixels
 /// of the output are blocks, one after the other: addresses then need no arithmetic. 0 where it is not.
 ///
@@ -100,10 +103,13 @@ pub(crate) unsafe fn tiles<S: Simd, const P: usize, const N: usize, const STEP: 
                 let mut input = first.add(segment.offset);
                 let end = input.add(segment.count);
                 while input != end {
-                    for line in 0..lines {
-                        s.prefetch(ahead.wrapping_byte_add(line * tiles.ahead_step / lines));
+                    // Planar images have few channels, so their weights are few, too.
+                    if STEP != PLANAR {
+                        for line in 0..lines {
+                            s.prefetch(ahead.wrapping_byte_add(line * tiles.ahead_step / lines));
+                        }
+                        ahead = ahead.wrapping_byte_add(tiles.ahead_step);
                     }
-                    ahead = ahead.wrapping_byte_add(tiles.ahead_step);
                     let mut w = [s.splat(0.0); N];
                     for n in 0..N {
                         w[n] = s.load(weights.add(n * S::LANES));

@@ -73,6 +73,7 @@ impl Winograd {
             widest: usize::MAX,
             chunked: true,
             maps: POSITIONS,
+            usual: (strip.min(rows) * columns, 1),
         };
         let reads = |_| {
             let blocks = 0..input.blocks();

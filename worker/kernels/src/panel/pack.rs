@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Chunk, Panel, Panels};
+use super::{Chunk, Cut, Panel, Panels};
 use crate::activation::Activation;
 use crate::buffer::Buffer;
 use crate::isa::Isa;
@@ -37,6 +37,8 @@ pub(crate) struct Rows<'a> {
     pub chunked: bool,
     /// Maps that read the same floats and differ in their weights.
     pub maps: usize,
+    /// Pixels of most runs, and how many of these use a panel one after the other.
+    pub usual: (usize, usize),
 }
 
 impl Rows<'_> {
@@ -71,7 +73,8 @@ impl Panels {
             columns.push(reads.into_iter().flat_map(|read| read.columns).collect::<Vec<_>>());
             let weights = map_len..map_len + width * columns[panels.len()].len();
             map_len = weights.end;
-            panels.push(Panel { first_block, blocks, width, segments, chunks, weights, tiles });
+            let usual = Cut::new(rows.usual.0, rows.usual.1, width, tiles);
+            panels.push(Panel { first_block, blocks, width, segments, chunks, weights, tiles, usual });
         }
         // In one piece, of the right size from the start: while a model is loaded, this is what takes the most memory.
         let mut packed = Buffer::zeroed(rows.maps * map_len);
