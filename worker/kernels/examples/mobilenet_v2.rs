@@ -3,7 +3,7 @@
 
 mod measure;
 
-use kernels::{Activation, Isa, Shape, Window};
+use kernels::{Activation, Bottleneck, Isa, Shape, Window};
 use measure::chain::{Chain, Layer, report};
 
 /// Expansion, output channels, repetitions, stride of the first.
@@ -35,6 +35,20 @@ fn network(isa: Isa, fused: bool) -> Chain {
             let stride = if repetition == 0 { stride } else { 1 };
             let layer =
                 if expansion == 1 { first } else { pointwise(shape, shape.channels * expansion, Activation::RELU6) };
+            let [height, width] =
+                layer.window.output(layer.input.height, layer.input.width).expect("a window that fits");
+            let hidden_shape = Shape::new(layer.outputs, height / stride, width / stride);
+            if fused && Bottleneck::suits(hidden_shape) {
+                let next = Shape::new(outputs, hidden_shape.height, hidden_shape.width);
+                let to = chain.buffer(next);
+                let project = pointwise(hidden_shape, outputs, Activation::None);
+                chain.bottleneck(layer, stride, project, (x, to), (repetition > 0).then_some(x));
+                if x != 0 {
+                    chain.release(x);
+                }
+                (x, shape) = (to, next);
+                continue;
+            }
             let (hidden, hidden_shape) = if fused {
                 chain.expand_depthwise(layer, stride, x)
             } else {

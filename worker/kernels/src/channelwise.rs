@@ -106,7 +106,7 @@ impl Channelwise {
             input,
             output: Shape::new(input.channels, height, width),
             window,
-            kernel: isa.kernels().row(maximum, window.kernel[1], window.stride[1], window.dilation[1]),
+            kernel: isa.kernels().row(maximum, window),
             kernels: isa.kernels(),
             weights: Buffer::zeroed(weights),
             bias: Buffer::zeroed(input.blocks() * BLOCK),

@@ -30,27 +30,35 @@ pub(crate) struct Direct {
     whole: bool,
 }
 
+/// The strips of rows that an image is cut into.
+#[derive(Clone, Copy)]
+pub(crate) enum Strips {
+    /// Of at most so many floats of the input, or one row; their rows are computed together.
+    Floats(usize),
+    /// Of so many output rows, which are asked for one by one.
+    Rows(usize),
+}
+
 /// Some rows of the input, bordered where the convolution needs it: row 0 belongs to the first window.
 pub(crate) struct View {
     start: *const f32,
     /// Floats from the row of one window to that of the next.
     row: usize,
     /// Output rows that it is for.
-    rows: usize,
+    pub rows: usize,
 }
 
 impl Direct {
     /// Packs the weights.
     pub fn new(isa: Isa, spec: &ConvolutionSpec<'_>) -> Result<Self, Unsupported> {
-        Self::cut(isa, spec, Some(cache::strip()), usize::MAX)
+        Self::cut(isa, spec, Strips::Floats(cache::strip()), usize::MAX)
     }
 
-    /// Packs the weights for strips of at most `limit` floats (or one row), and panels of at most `widest` blocks. Without a limit, the
-    /// whole image is one strip, whose rows are asked for one by one.
+    /// Packs the weights for such strips, and panels of at most `widest` blocks.
     pub(crate) fn cut(
         isa: Isa,
         spec: &ConvolutionSpec<'_>,
-        limit: Option<usize>,
+        strips: Strips,
         widest: usize,
     ) -> Result<Self, Unsupported> {
         let ConvolutionSpec { input, outputs, groups, window, .. } = *spec;
@@ -69,8 +77,13 @@ impl Direct {
             bordered,
         });
         let row = if border.is_some() { bordered } else { input.width } * unit;
-        let fits = |rows| limit.is_none_or(|limit| window.touched(0, rows) * row * planes <= limit);
-        let strip = (1..=height).rev().find(|rows| fits(*rows)).unwrap_or(1);
+        let strip = match strips {
+            Strips::Floats(limit) => {
+                let fits = |rows: &usize| window.touched(0, *rows) * row * planes <= limit;
+                (1..=height).rev().find(fits).unwrap_or(1)
+            }
+            Strips::Rows(rows) => rows.min(height),
+        };
         let strip_rows = window.touched(0, strip);
         let plane = if border.is_some() { strip_rows * row } else { input.height * row };
 
@@ -82,7 +95,7 @@ impl Direct {
         let offsets = if step.is_some() { 0..0 } else { 0..strip };
         let offsets = offsets.flat_map(|y| (0..width).map(move |x| at(y, x))).collect();
         let whole = flat || step.is_none();
-        let usual = if whole && limit.is_some() { (strip * width, 1) } else { (width, strip) };
+        let usual = if whole && matches!(strips, Strips::Floats(_)) { (strip * width, 1) } else { (width, strip) };
         let (bias, activation) = (spec.bias, spec.activation);
         let rows = Rows { outputs, bias, activation, step, widest, chunked: true, maps: 1, usual };
         let (inputs_of_group, outputs_of_group) = (input.channels / groups, outputs / groups);
@@ -127,18 +140,42 @@ impl Direct {
         if let Some(residual) = residual {
             check_len("the residual of a convolution", residual.len(), output.len());
         }
-        let residual = residual.map_or(std::ptr::null(), <[f32]>::as_ptr);
         let scratch = scratch.at_least(self.view_len());
         for first in (0..self.output.height).step_by(self.strip) {
             let view = self.view(input, first, scratch);
-            for panel in self.panels.iter() {
-                let at = panel.first_block * self.output.plane() + first * self.output.width * BLOCK;
-                let residual = if residual.is_null() { residual } else { residual.wrapping_add(at) };
-                let output = output[at..].as_mut_ptr();
-                // SAFETY: the view holds these rows; output and residual have `blocked_len` floats, and planes of the
-                // panel's blocks lie `plane()` floats apart.
-                unsafe { self.rows(panel, &view, 0..view.rows, residual, output, self.output.plane()) };
-            }
+            self.strip(&view, view.rows, residual, output, first);
+        }
+    }
+
+    /// Computes the first `rows` rows of a strip whose input is `input`: rows `first` and so on of `output` and `residual`, which may be
+    /// higher than the output of this convolution, but are as wide.
+    ///
+    /// # Panics
+    /// If `input` is not that of this convolution, needs a border, or has fewer rows; or if the others do not hold these rows.
+    pub fn run_strip(&self, input: &[f32], rows: usize, residual: Option<&[f32]>, output: &mut [f32], first: usize) {
+        check_len("the input of a strip", input.len(), self.input_len());
+        assert!(self.border.is_none() && rows <= self.strip, "a strip of {rows} rows");
+        self.strip(&self.view(input, 0, &mut []), rows, residual, output, first);
+    }
+
+    /// Computes the first `rows` rows of a view: rows `first` and so on of `output` and `residual`.
+    fn strip(&self, view: &View, rows: usize, residual: Option<&[f32]>, output: &mut [f32], first: usize) {
+        let blocks = self.output.blocks();
+        let (plane, start) = (output.len() / blocks, first * self.output.width * BLOCK);
+        assert!(
+            rows <= view.rows
+                && plane * blocks == output.len()
+                && start + rows * self.output.width * BLOCK <= plane
+                && residual.is_none_or(|residual| residual.len() == output.len()),
+            "{rows} rows from {first} on are not in the output or the residual"
+        );
+        let residual = residual.map_or(std::ptr::null(), <[f32]>::as_ptr);
+        for panel in self.panels.iter() {
+            let at = panel.first_block * plane + start;
+            let residual = if residual.is_null() { residual } else { residual.wrapping_add(at) };
+            let output = output[at..].as_mut_ptr();
+            // SAFETY: the view holds these rows; so do output and residual, whose planes for the panel's blocks lie `plane` floats apart.
+            unsafe { self.rows(panel, view, 0..rows, residual, output, plane) };
         }
     }
 

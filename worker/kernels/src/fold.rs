@@ -1,21 +1,26 @@
-//! The kernel behind depthwise convolutions and pools: every channel by itself, one output row at a time.
+//! The kernel behind depthwise convolutions and pools: every channel by itself.
 
 use crate::layout::BLOCK;
 use crate::simd::Simd;
 
-/// The operands of one output row of one block of channels.
-pub(crate) struct Row {
-    /// One input row per vertical tap, each starting at the first pixel's first tap.
-    pub rows: *const *const f32,
+/// The operands of some output rows of one block of channels.
+pub(crate) struct Rows {
+    pub count: usize,
+    /// The memory in which input rows lie.
+    pub input: *const f32,
+    /// Where each of them starts there, in floats: with the first pixel's first tap. The first is that under the first output row's first
+    /// tap.
+    pub places: *const usize,
     /// Vertical and horizontal taps.
     pub kernel: [usize; 2],
-    /// Horizontal stride and dilation, in pixels.
-    pub stride: usize,
-    pub dilation: usize,
+    /// Rows and pixels from one output to the next, and from one tap to the next.
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
     /// 16 floats for each tap, and 16 that the sums start from; unused by max-pools.
     pub weights: *const f32,
     pub bias: *const f32,
     pub output: *mut f32,
+    /// Of an output row; the next one follows.
     pub pixels: usize,
     /// Results are kept within these bounds.
     pub low: f32,
@@ -25,58 +30,61 @@ pub(crate) struct Row {
 /// Pixels that are computed together: 7 divides the widths that networks have (112, 56, 28, 14, 7).
 const TOGETHER: usize = 7;
 
-/// Computes one row: a weighted sum over the window, or its maximum. `K` and `STRIDE` are the horizontal taps and
-/// stride where they are known when compiling (dilation is 1 then); 0 where they are not.
+/// Computes rows: weighted sums over the window, or its maxima. `K` and `STRIDE` are the taps of either axis and the horizontal
+/// stride where they are known when compiling (horizontal dilation is 1 then); 0 where they are not.
 ///
 /// # Safety
-/// All addresses that follow from the fields of `row` as documented must be valid; `pixels` is at least 1.
+/// All addresses that follow from the fields of `rows` as documented must be valid; `pixels` is at least 1.
 #[inline(always)]
-pub(crate) unsafe fn fold<S: Simd, const K: usize, const STRIDE: usize, const MAX: bool>(s: S, row: &Row) {
+pub(crate) unsafe fn fold<S: Simd, const K: usize, const STRIDE: usize, const MAX: bool>(s: S, rows: &Rows) {
     // SAFETY: runs of pixels are within 0..pixels, lanes within the block.
     unsafe {
-        for lane in (0..BLOCK).step_by(S::LANES) {
-            if K == 0 || row.pixels < TOGETHER {
-                for first in 0..row.pixels {
-                    run::<S, K, STRIDE, MAX, 1>(s, row, first, lane);
+        for (lane, y) in (0..BLOCK).step_by(S::LANES).flat_map(|lane| (0..rows.count).map(move |y| (lane, y))) {
+            if K == 0 || rows.pixels < TOGETHER {
+                for first in 0..rows.pixels {
+                    run::<S, K, STRIDE, MAX, 1>(s, rows, y, first, lane);
                 }
                 continue;
             }
             let mut first = 0;
             loop {
-                run::<S, K, STRIDE, MAX, TOGETHER>(s, row, first, lane);
-                if first + TOGETHER == row.pixels {
+                run::<S, K, STRIDE, MAX, TOGETHER>(s, rows, y, first, lane);
+                if first + TOGETHER == rows.pixels {
                     break;
                 }
                 // The last run starts early and computes some pixels again rather than run past the end.
-                first = (first + TOGETHER).min(row.pixels - TOGETHER);
+                first = (first + TOGETHER).min(rows.pixels - TOGETHER);
             }
         }
     }
 }
 
-/// `P` pixels from `first` on, one vector of channels.
+/// `P` pixels of row `y` from `first` on, one vector of channels.
 ///
 /// # Safety
-/// As [`fold`], with `first + P` at most `pixels`.
+/// As [`fold`], with `y` below `count` and `first + P` at most `pixels`.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain counted loops are what the compiler unrolls into registers")]
 unsafe fn run<S: Simd, const K: usize, const STRIDE: usize, const MAX: bool, const P: usize>(
     s: S,
-    row: &Row,
+    rows: &Rows,
+    y: usize,
     first: usize,
     lane: usize,
 ) {
-    let (kernel, stride, dilation) = if K == 0 { (row.kernel[1], row.stride, row.dilation) } else { (K, STRIDE, 1) };
+    let (kernel, stride, dilation) =
+        if K == 0 { (rows.kernel, rows.stride[1], rows.dilation[1]) } else { ([K; 2], STRIDE, 1) };
     // SAFETY: input pixel first·stride + (P−1)·stride + (kernel−1)·dilation is the last one touched in a row, and the
     // caller grants it; weights have kernel[0]·kernel pixels of 16 floats.
     unsafe {
-        let start = if MAX { s.splat(f32::NEG_INFINITY) } else { s.load(row.bias.add(lane)) };
+        let start = if MAX { s.splat(f32::NEG_INFINITY) } else { s.load(rows.bias.add(lane)) };
         let mut values = [start; P];
-        let mut weights = row.weights.wrapping_add(lane);
-        for ky in 0..row.kernel[0] {
-            let input = (*row.rows.add(ky)).add(first * stride * BLOCK + lane);
+        let mut weights = rows.weights.wrapping_add(lane);
+        for ky in 0..kernel[0] {
+            let place = *rows.places.add(y * rows.stride[0] + ky * rows.dilation[0]);
+            let input = rows.input.add(place + first * stride * BLOCK + lane);
             if K == 0 {
-                for kx in 0..kernel {
+                for kx in 0..kernel[1] {
                     let x = s.load(input.add(kx * dilation * BLOCK));
                     values[0] = step::<S, MAX>(s, values[0], x, weights.wrapping_add(kx * BLOCK));
                 }
@@ -102,11 +110,12 @@ unsafe fn run<S: Simd, const K: usize, const STRIDE: usize, const MAX: bool, con
                     }
                 }
             }
-            weights = weights.wrapping_add(kernel * BLOCK);
+            weights = weights.wrapping_add(kernel[1] * BLOCK);
         }
-        let (low, high) = (s.splat(row.low), s.splat(row.high));
+        let (low, high) = (s.splat(rows.low), s.splat(rows.high));
+        let output = rows.output.add((y * rows.pixels + first) * BLOCK + lane);
         for (p, value) in values.iter().enumerate() {
-            s.store(row.output.add((first + p) * BLOCK + lane), s.min(high, s.max(low, *value)));
+            s.store(output.add(p * BLOCK), s.min(high, s.max(low, *value)));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod activation;
 mod border;
+mod bottleneck;
 mod buffer;
 mod cache;
 mod channel_map;
@@ -25,6 +26,7 @@ mod transform;
 mod winograd;
 
 pub use activation::Activation;
+pub use bottleneck::Bottleneck;
 pub use buffer::Buffer;
 pub use channel_map::ChannelMap;
 pub use channelwise::{Channelwise, DepthwiseSpec};

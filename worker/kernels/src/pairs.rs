@@ -9,7 +9,10 @@ use std::hint::black_box;
 
 use crate::layout::BLOCK;
 #[cfg(target_arch = "x86_64")]
-use crate::{simd::Pairs, tile::Tiles};
+use crate::{
+    simd::Pairs,
+    tile::{Tiles, write},
+};
 
 /// Output channels.
 pub(crate) const WIDTH: usize = BLOCK / 2 * VECTORS;
@@ -81,12 +84,7 @@ pub(crate) unsafe fn tiles<S: Pairs, const P: usize, const STEP: usize>(s: S, ti
                     }
                 }
             }
-            let (low, high) = (s.splat(tiles.low), s.splat(tiles.high));
-            for n in 0..2 {
-                for (p, block) in blocks.iter().enumerate() {
-                    s.store(place.output.add(at(p, n)), s.min(high, s.max(low, block[n])));
-                }
-            }
+            write(s, &blocks, (tiles.low, tiles.high), |p, n| place.output.add(at(p, n)));
         }
         place = place.after(P * output_step);
         if STEP == 0 {

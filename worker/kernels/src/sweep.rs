@@ -1,54 +1,115 @@
 //! Runs a channelwise op over an image through a ring of rows.
 //!
 //! A depthwise convolution by itself does little with each value that it loads. So the rows that it reads come from a
-//! ring that holds only as many rows of one group of channels as its window covers, and stays in the first-level
+//! ring that holds only as many rows of one group of channels as a few windows cover, and stays in the first-level
 //! cache: filled row by row either by copying, or by the convolution before it, whose output then never goes to
 //! memory. Each row is made once. The ring has the border that the window needs. Where it needs none, there is nothing to copy: the rows
 //! are read where they are.
 
+use std::ops::Range;
+
 use crate::buffer::Buffer;
+use crate::cache;
 use crate::channelwise::Channelwise;
 use crate::convolution::ConvolutionSpec;
-use crate::direct::{Direct, View};
-use crate::fold::Row;
+use crate::direct::{Direct, Strips, View};
+use crate::fold::Rows;
 use crate::isa::Isa;
 use crate::layout::BLOCK;
 use crate::panel::Panel;
 use crate::shape::{Shape, Unsupported, check_len};
 
-/// Floats of a ring of two blocks that still leave room for the other operands in the first-level cache.
-const RING: usize = 4 * 1024;
-
 /// A channelwise op, alone or fused with the convolution before it.
 pub struct Sweep {
     before: Option<Direct>,
     op: Channelwise,
-    /// Rows of the ring, one for each row under the window, and pixels of each.
-    slots: usize,
-    row_pixels: usize,
+    /// Where the rows under the windows are in the memory of a block, from the one under the first window's first tap on. Those beyond the
+    /// image have one place, which holds border.
+    places: Vec<usize>,
+    /// Floats of the memory of a block: its ring, or its plane of the input.
+    block_len: usize,
+    in_place: bool,
+    /// Output rows that are computed together.
+    together: usize,
+}
+
+/// The memory that a sweep works in.
+pub(crate) struct Room<'a> {
+    rings: &'a mut [f32],
+    owners: Owners,
+    /// The convolution's bordered input.
+    view: &'a mut [f32],
+}
+
+/// Whose a ring is.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Owners {
+    /// Each panel has it in turn.
+    Panels,
+    /// Each block has one to itself, in which its rows stay from strip to strip.
+    Blocks,
+}
+
+/// Where some rows are written.
+pub(crate) struct Strip<'a> {
+    /// Output rows.
+    pub rows: Range<usize>,
+    /// Every plane starts with the first of them.
+    pub output: &'a mut [f32],
+    /// Floats of a block's plane.
+    pub plane: usize,
 }
 
 impl Sweep {
     /// The op by itself.
     pub fn alone(op: Channelwise) -> Self {
-        Self::new(None, op)
+        if op.window.padding != [0; 4] {
+            return Self::in_ring(None, op);
+        }
+        let row = op.input.width * BLOCK;
+        let places = (0..op.window.touched(0, op.output.height)).map(|y| y * row).collect();
+        Self { before: None, places, block_len: op.input.plane(), in_place: true, together: op.output.height, op }
     }
 
     /// The op applied to the output of a convolution.
     pub fn after(isa: Isa, before: &ConvolutionSpec<'_>, op: Channelwise) -> Result<Self, Unsupported> {
-        // Two blocks at once, unless their rows would push each other out of the first-level cache.
-        let widest = if op.row_pixels() * op.window.reach(0) * 2 * BLOCK > RING { 1 } else { usize::MAX };
         // One strip: the ring asks for all rows in turn, once for each group of channels.
-        let before = Direct::cut(isa, before, None, widest)?;
+        Self::in_strips(isa, before, op, usize::MAX)
+    }
+
+    /// The same, whose rows are computed by [`strip`](Self::strip), so many at a time.
+    pub(crate) fn in_strips(
+        isa: Isa,
+        before: &ConvolutionSpec<'_>,
+        op: Channelwise,
+        rows: usize,
+    ) -> Result<Self, Unsupported> {
+        // Two blocks at once, unless their rows would push each other out of the first-level cache.
+        let widest = if op.row_pixels() * op.window.reach(0) * 2 * BLOCK > cache::ring() { 1 } else { usize::MAX };
+        // The first strip needs all rows that its windows touch, later ones as many as these move on by.
+        let rows = rows.min(op.output.height);
+        let rows = op.window.touched(0, rows).max(rows * op.window.stride[0]);
+        let before = Direct::cut(isa, before, Strips::Rows(rows), widest)?;
         if before.output() != op.input {
             let (output, input) = (before.output(), op.input);
             return Err(Unsupported::new(format!("a convolution makes {output:?}, the next op takes {input:?}")));
         }
-        Ok(Self::new(Some(before), op))
+        Ok(Self::in_ring(Some(before), op))
     }
 
-    fn new(before: Option<Direct>, op: Channelwise) -> Self {
-        Self { before, slots: op.window.reach(0), row_pixels: op.row_pixels(), op }
+    fn in_ring(before: Option<Direct>, op: Channelwise) -> Self {
+        let (row_len, height) = (op.row_pixels() * BLOCK, op.input.height);
+        let blocks = before.as_ref().map_or(1, |before| before.panels().map(|panel| panel.blocks).max().unwrap_or(1));
+        // What is called for a single row of seven pixels takes longer to begin than to do.
+        let fits = |rows: &usize| op.window.touched(0, *rows) * row_len * blocks <= cache::ring() / 4;
+        let together = (1..=op.output.height).rev().find(fits).unwrap_or(1);
+        let (slots, [top, ..]) = (op.window.touched(0, together), op.window.padding);
+        let place = |row: usize| match row.checked_sub(top).filter(|row| *row < height) {
+            Some(row) => row % slots * row_len,
+            None => slots * row_len,
+        };
+        let places = (0..op.window.touched(0, op.output.height)).map(place).collect();
+        Self { before, places, block_len: (slots + 1) * row_len, in_place: false, together, op }
     }
 
     /// The input, of the convolution if there is one.
@@ -73,123 +134,112 @@ impl Sweep {
     pub fn run(&self, input: &[f32], output: &mut [f32], scratch: &mut Buffer) {
         check_len("the input of a sweep", input.len(), self.input_len());
         check_len("the output of a sweep", output.len(), self.op.output.blocked_len());
-        let in_place = self.before.is_none() && self.stays_in_rows();
-        let ring_len = if in_place { 0 } else { self.op.kernels.widest() * self.block_len() };
-        let view_len = self.before.as_ref().map_or(0, Direct::view_len);
-        // The ring, a row of border, and the convolution's bordered input.
-        let (ring, view) =
-            scratch.at_least(ring_len + self.row_len() + view_len).split_at_mut(ring_len + self.row_len());
-        ring.fill(self.op.border());
-        let (ring, border) = ring.split_at_mut(ring_len);
+        let mut room = self.room(Owners::Panels, scratch.at_least(self.room_len(Owners::Panels)));
+        let (rows, plane) = (0..self.op.output.height, self.op.output.plane());
+        let mut strip = Strip { rows: rows.clone(), output, plane };
         match &self.before {
-            None if in_place => {
-                let row_len = self.op.input.width * BLOCK;
-                let mut rows = Vec::new();
-                for (block, plane) in input.chunks_exact(self.op.input.plane()).enumerate() {
-                    for y in 0..self.op.output.height {
-                        let row = |row: usize| &plane[row * row_len..][..row_len];
-                        self.output_row((block, y), row, border, &mut rows, output);
-                    }
-                }
-            }
             None => {
+                let row = self.op.input.width * BLOCK;
                 for (block, plane) in input.chunks_exact(self.op.input.plane()).enumerate() {
-                    self.group(block..block + 1, ring, border, output, |row, ring| {
-                        let len = self.op.input.width * BLOCK;
-                        ring[..len].copy_from_slice(&plane[row * len..][..len]);
+                    if self.in_place {
+                        self.fold(block, plane, rows.clone(), &mut strip);
+                        continue;
+                    }
+                    self.group(block..block + 1, &mut room, &mut strip, |y, ring| {
+                        ring[..row].copy_from_slice(&plane[y * row..][..row]);
                     });
                 }
             }
-            Some(convolution) => {
-                let view = convolution.view(input, 0, view);
-                for panel in convolution.panels() {
-                    let blocks = panel.first_block..panel.first_block + panel.blocks;
-                    self.group(blocks, ring, border, output, |row, ring| {
-                        self.convolve(convolution, panel, &view, row, ring);
-                    });
-                }
-            }
+            Some(convolution) => self.convolved(convolution, input, &mut room, &mut strip),
         }
     }
 
-    /// Whether windows stay within the rows of the input.
-    fn stays_in_rows(&self) -> bool {
-        self.row_pixels <= self.op.input.width && self.op.window.padding[1] == 0
+    /// Computes some rows of an image. Those before have been computed, the last of them in the same room, whose rings blocks own.
+    pub(crate) fn strip(&self, input: &[f32], room: &mut Room<'_>, strip: &mut Strip<'_>) {
+        let convolution = self.before.as_ref().expect("rows of a convolution");
+        assert!(room.owners == Owners::Blocks, "the rows before are gone");
+        self.convolved(convolution, input, room, strip);
     }
 
-    /// Floats of a ring row, and of all ring rows of a block.
-    fn row_len(&self) -> usize {
-        self.row_pixels * BLOCK
+    /// Floats of a [`room`](Self::room).
+    pub(crate) fn room_len(&self, owners: Owners) -> usize {
+        self.rings_len(owners) + self.before.as_ref().map_or(0, Direct::view_len)
     }
 
-    fn block_len(&self) -> usize {
-        self.slots * self.row_len()
+    fn rings_len(&self, owners: Owners) -> usize {
+        let rings = match owners {
+            _ if self.in_place => 0,
+            Owners::Panels => self.op.kernels.widest(),
+            Owners::Blocks => self.op.input.blocks(),
+        };
+        rings * self.block_len
+    }
+
+    /// Divides memory, and fills all that rows do not come to with border.
+    pub(crate) fn room<'a>(&self, owners: Owners, memory: &'a mut [f32]) -> Room<'a> {
+        let (rings, view) = memory.split_at_mut(self.rings_len(owners));
+        rings.fill(self.op.border());
+        Room { rings, owners, view }
+    }
+
+    fn convolved(&self, convolution: &Direct, input: &[f32], room: &mut Room<'_>, strip: &mut Strip<'_>) {
+        let first = self.made_before(strip.rows.start).min(self.op.input.height - 1);
+        let view = convolution.view(input, first, room.view);
+        for panel in convolution.panels() {
+            let blocks = panel.first_block..panel.first_block + panel.blocks;
+            self.group(blocks, room, strip, |row, ring| self.convolve(convolution, panel, &view, row - first, ring));
+        }
+    }
+
+    /// Input rows that were made for the output rows before `y`.
+    fn made_before(&self, y: usize) -> usize {
+        let [top, ..] = self.op.window.padding;
+        let end = |last: usize| (last * self.op.window.stride[0] + self.op.window.reach(0)).saturating_sub(top);
+        y.checked_sub(1).map_or(0, end).min(self.op.input.height)
     }
 
     /// Sweeps over one group of blocks. `produce` writes an input row into the ring, which it gets from the place of
     /// the first block's first pixel on.
     fn group(
         &self,
-        blocks: std::ops::Range<usize>,
-        ring: &mut [f32],
-        border: &[f32],
-        output: &mut [f32],
+        blocks: Range<usize>,
+        room: &mut Room<'_>,
+        strip: &mut Strip<'_>,
         mut produce: impl FnMut(usize, &mut [f32]),
     ) {
-        let op = &self.op;
-        let [top, left, ..] = op.window.padding;
-        let mut rows = Vec::new();
-        let mut next = 0;
-        for y in 0..op.output.height {
-            let first = y * op.window.stride[0];
-            let end = (first + self.slots).saturating_sub(top).min(op.input.height);
-            next = next.max(first.saturating_sub(top));
+        let [top, left, ..] = self.op.window.padding;
+        let own = if room.owners == Owners::Blocks { blocks.start * self.block_len } else { 0 };
+        let ring = &mut room.rings[own..];
+        let mut next = self.made_before(strip.rows.start);
+        for first in strip.rows.clone().step_by(self.together) {
+            let rows = first..strip.rows.end.min(first + self.together);
+            let end = self.made_before(rows.end);
+            next = next.max((first * self.op.window.stride[0]).saturating_sub(top));
             while next < end {
-                produce(next, &mut ring[next % self.slots * self.row_len() + left * BLOCK..]);
+                produce(next, &mut ring[self.places[next + top] + left * BLOCK..]);
                 next += 1;
             }
-            for (i, block) in blocks.clone().enumerate() {
-                let block_ring = &ring[i * self.block_len()..][..self.block_len()];
-                let row = |row: usize| &block_ring[row % self.slots * self.row_len()..][..self.row_len()];
-                self.output_row((block, y), row, border, &mut rows, output);
+            for (ring, block) in ring.chunks_exact(self.block_len).zip(blocks.clone()) {
+                self.fold(block, ring, rows.clone(), strip);
             }
         }
     }
 
-    /// Computes row `y` of a block of the output from the rows of the input under its window, each with all pixels that windows touch:
-    /// `row` gives them, `border` is what is beyond. `rows` is room for their places.
-    fn output_row<'r>(
-        &self,
-        (block, y): (usize, usize),
-        row: impl Fn(usize) -> &'r [f32],
-        border: &'r [f32],
-        rows: &mut Vec<*const f32>,
-        output: &mut [f32],
-    ) {
-        let op = &self.op;
-        let (first, top) = (y * op.window.stride[0], op.window.padding[0]);
-        rows.clear();
-        rows.extend((0..op.window.kernel[0]).map(|tap| {
-            let under = (first + tap * op.window.dilation[0]).checked_sub(top).filter(|row| *row < op.input.height);
-            let row = under.map_or(border, &row);
-            assert!(row.len() >= self.row_len(), "a row is too short for its windows");
-            row.as_ptr()
-        }));
-        let out_row = op.output.width * BLOCK;
-        let output = &mut output[block * op.output.plane() + y * out_row..][..out_row];
-        self.fold(block, rows, output);
-        op.finish(y, output);
-    }
-
-    /// One output row of one block from the rows under its window.
-    fn fold(&self, block: usize, rows: &[*const f32], output: &mut [f32]) {
+    /// Some output rows of one block, from its memory.
+    fn fold(&self, block: usize, memory: &[f32], rows: Range<usize>, strip: &mut Strip<'_>) {
         let op = &self.op;
         let (low, high) = op.activation.clamp();
-        let operands = Row {
-            rows: rows.as_ptr(),
+        let out_row = op.output.width * BLOCK;
+        let start = block * strip.plane + (rows.start - strip.rows.start) * out_row;
+        let output = &mut strip.output[start..][..rows.len() * out_row];
+        let places = &self.places[rows.start * op.window.stride[0]..][..op.window.touched(0, rows.len())];
+        let operands = Rows {
+            count: rows.len(),
+            input: memory.as_ptr(),
+            places: places.as_ptr(),
             kernel: op.window.kernel,
-            stride: op.window.stride[1],
-            dilation: op.window.dilation[1],
+            stride: op.window.stride,
+            dilation: op.window.dilation,
             weights: op.weights(block),
             bias: op.bias(block),
             output: output.as_mut_ptr(),
@@ -197,16 +247,21 @@ impl Sweep {
             low,
             high,
         };
-        // SAFETY: `rows` has a row for each vertical tap, each with the pixels that `output.width` windows touch; the
-        // weights and biases are those of a block, `output` is a row. The kernel is of this processor.
+        assert!(memory.len() >= self.block_len, "the memory of a block is too small");
+        // SAFETY: there are places for all rows that the windows touch, each of a row of the block's memory with the pixels that
+        // `output.width` windows touch; the weights and biases are those of a block, `output` has these rows. The kernel is of this
+        // processor.
         unsafe { (op.kernel)(&operands) };
+        for (y, row) in rows.zip(output.chunks_exact_mut(out_row)) {
+            op.finish(y, row);
+        }
     }
 
     /// One row of the convolution's output, for the blocks of a panel, into the ring.
     fn convolve(&self, convolution: &Direct, panel: &Panel, view: &View, row: usize, ring: &mut [f32]) {
-        let needed = (panel.blocks - 1) * self.block_len() + self.op.input.width * BLOCK;
-        assert!(ring.len() >= needed && row < self.op.input.height, "the ring is too small for row {row}");
-        // SAFETY: the view holds all rows of the input; the ring was just checked to hold a row for each block.
-        unsafe { convolution.row(panel, view, row, ring.as_mut_ptr(), self.block_len()) };
+        let needed = (panel.blocks - 1) * self.block_len + self.op.input.width * BLOCK;
+        assert!(ring.len() >= needed && row < view.rows, "the ring or the view is too small for row {row}");
+        // SAFETY: the view holds the row, and the ring a row for each block.
+        unsafe { convolution.row(panel, view, row, ring.as_mut_ptr(), self.block_len) };
     }
 }

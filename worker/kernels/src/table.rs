@@ -2,15 +2,16 @@
 //! ordinary Rust and compiled once.
 
 use crate::activation::{Activation, activate};
-use crate::fold::{Row, fold};
+use crate::fold::{Rows, fold};
 use crate::lanes::{add, mean, scale};
 use crate::layout::BLOCK;
 use crate::pairs;
+use crate::shape::Window;
 use crate::tile::{Tiles, tiles};
 use crate::transform::{Backward, Forward, backward, forward};
 
 pub(crate) type TileKernel = unsafe fn(&Tiles);
-pub(crate) type RowKernel = unsafe fn(&Row);
+pub(crate) type RowKernel = unsafe fn(&Rows);
 
 /// Everything that depends on the instruction set.
 pub(crate) struct Kernels {
@@ -35,7 +36,7 @@ pub(crate) struct Kernels {
 /// The pixel steps that tiles are compiled for: any, planar with stride 2, blocked with strides 1 and 2.
 const STEPS: [usize; 4] = [0, 2, 16, 32];
 
-/// The horizontal taps and strides that rows are compiled for: any, and the common ones.
+/// The sides of square windows and the horizontal strides that rows are compiled for: any, and the common ones.
 const ROWS: [(usize, usize); 6] = [(0, 0), (2, 2), (3, 1), (3, 2), (5, 1), (5, 2)];
 
 impl Kernels {
@@ -67,9 +68,10 @@ impl Kernels {
         self.tiles(self.widest() * BLOCK, None).len()
     }
 
-    /// The row kernel for a window's horizontal taps, stride and dilation.
-    pub fn row(&self, maximum: bool, kernel: usize, stride: usize, dilation: usize) -> RowKernel {
-        let known = ROWS.iter().position(|row| dilation == 1 && *row == (kernel, stride));
+    /// The row kernel for a window.
+    pub fn row(&self, maximum: bool, window: Window) -> RowKernel {
+        let Window { kernel: [height, width], stride: [_, stride], dilation: [_, dilation], .. } = window;
+        let known = ROWS.iter().position(|row| dilation == 1 && height == width && *row == (width, stride));
         self.rows[usize::from(maximum)][known.unwrap_or(0)]
     }
 }
@@ -141,7 +143,7 @@ macro_rules! instruction_set {
             /// # Safety
             /// As `fold`, and the processor must have the instructions.
             $(#[$feature])?
-            unsafe fn row<const K: usize, const STRIDE: usize, const MAX: bool>(operands: &Row) {
+            unsafe fn row<const K: usize, const STRIDE: usize, const MAX: bool>(operands: &Rows) {
                 // SAFETY: as above.
                 unsafe { fold::<$simd, K, STRIDE, MAX>($token, operands) }
             }

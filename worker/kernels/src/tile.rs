@@ -135,18 +135,44 @@ pub(crate) unsafe fn tiles<S: Simd, const P: usize, const N: usize, const STEP: 
                     }
                 }
             }
-            let (low, high) = (s.splat(tiles.low), s.splat(tiles.high));
-            for n in 0..N {
-                for (p, sum) in sums.iter().enumerate() {
-                    s.store(place.output.add(at(p, n)), s.min(high, s.max(low, sum[n])));
-                }
-            }
+            write(s, &sums, (tiles.low, tiles.high), |p, n| place.output.add(at(p, n)));
         }
         place = place.after(P * output_step);
         if STEP == 0 {
             offsets = offsets.wrapping_add(P);
         } else {
             first = first.wrapping_add(P * STEP);
+        }
+    }
+}
+
+/// Writes `N` vectors of each of `P` pixels, within bounds. Without any, it asks only once: after few inputs, two bounds take a tenth of
+/// the time.
+///
+/// # Safety
+/// `at` must give addresses that are valid for writes of a vector.
+#[inline(always)]
+pub(crate) unsafe fn write<S: Simd, const P: usize, const N: usize>(
+    s: S,
+    values: &[[S::V; N]; P],
+    (low, high): (f32, f32),
+    at: impl Fn(usize, usize) -> *mut f32,
+) {
+    // SAFETY: granted by the caller.
+    unsafe {
+        if low > f32::NEG_INFINITY || high < f32::INFINITY {
+            let (low, high) = (s.splat(low), s.splat(high));
+            for n in 0..N {
+                for (p, value) in values.iter().enumerate() {
+                    s.store(at(p, n), s.min(high, s.max(low, value[n])));
+                }
+            }
+        } else {
+            for n in 0..N {
+                for (p, value) in values.iter().enumerate() {
+                    s.store(at(p, n), value[n]);
+                }
+            }
         }
     }
 }

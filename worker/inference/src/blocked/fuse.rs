@@ -1,6 +1,6 @@
 //! Merges layers that one kernel computes in one pass.
 
-use kernels::{Activation, Window};
+use kernels::{Activation, Shape, Window};
 
 use super::layer::{Affine, Convolution, Id, Kind, Layer, Swept, Then, uses, without_dead};
 use super::weights::Weights;
@@ -8,12 +8,13 @@ use super::weights::Weights;
 /// Fewer channels than this are read from the planar image; more fill a block.
 const PLANAR: usize = 16;
 
-/// The same outputs from fewer layers.
-pub(crate) fn fuse(layers: Vec<Layer>, outputs: &mut [Id]) -> Vec<Layer> {
+/// The same outputs from fewer layers, and without images that `is_large` tells, where that is possible.
+pub(crate) fn fuse(layers: Vec<Layer>, outputs: &mut [Id], is_large: fn(Shape) -> bool) -> Vec<Layer> {
     let layers = without_dead(layers, outputs);
     let layers = into_convolutions(layers, outputs);
     let layers = without_dead(layers, outputs);
     let layers = into_sweeps(layers, outputs);
+    let layers = into_bottlenecks(layers, outputs, is_large);
     without_dead(layers, outputs)
 }
 
@@ -25,7 +26,7 @@ pub(crate) fn stays_planar(layers: &[Layer], outputs: &[Id], id: Id) -> bool {
                 && !layer.inputs[1..].contains(&id)
                 && !convolution.is_depthwise(layers[id].shape)
         }
-        Kind::Swept(_) => true,
+        Kind::Swept(_) => !layer.inputs[1..].contains(&id),
         _ => false,
     };
     matches!(layers[id].kind, Kind::Input(_))
@@ -163,8 +164,32 @@ fn into_sweeps(mut layers: Vec<Layer>, outputs: &mut [Id]) -> Vec<Layer> {
         let planar = stays_planar(&layers, outputs, input);
         let one = convolution.groups == 1 || planar && !convolution.is_depthwise(layers[input].shape);
         if one && (planar || convolution.window == Window::pointwise()) && layers[id].shape.pixels() > 1 {
-            let swept = Swept { first: convolution.clone(), middle: layers[first].shape, then };
+            let swept = Swept { first: convolution.clone(), middle: layers[first].shape, then, project: None };
             layers[id] = Layer { kind: Kind::Swept(Box::new(swept)), inputs: vec![input], shape: layers[id].shape };
+        }
+    }
+    layers
+}
+
+/// Pointwise convolutions go into the sweep before them where its output is large.
+fn into_bottlenecks(mut layers: Vec<Layer>, outputs: &mut [Id], is_large: fn(Shape) -> bool) -> Vec<Layer> {
+    let uses = uses(&layers, outputs);
+    for id in 0..layers.len() {
+        let Kind::Convolution(convolution) = &layers[id].kind else {
+            continue;
+        };
+        let hidden = &layers[layers[id].inputs[0]];
+        let Kind::Swept(swept) = &hidden.kind else {
+            continue;
+        };
+        if convolution.window == Window::pointwise()
+            && convolution.groups == 1
+            && uses[layers[id].inputs[0]] == 1
+            && is_large(hidden.shape)
+        {
+            let swept = Swept { project: Some((hidden.shape, convolution.clone())), ..(**swept).clone() };
+            let inputs = hidden.inputs.iter().chain(&layers[id].inputs[1..]).copied().collect();
+            layers[id] = Layer { kind: Kind::Swept(Box::new(swept)), inputs, shape: layers[id].shape };
         }
     }
     layers

@@ -22,7 +22,7 @@ pub(crate) enum Kind {
     Input(OutletId),
     /// Of `inputs[0]`; `inputs[1]`, if there is one, is added before the activation.
     Convolution(Convolution),
-    /// A convolution whose only use is what follows.
+    /// Of `inputs[0]`, a convolution whose only use is what follows; `inputs[1]`, if there is one, is added to the projection.
     Swept(Box<Swept>),
     /// Zeros added at the top, left, bottom and right.
     Pad([usize; 4]),
@@ -55,13 +55,15 @@ pub(crate) struct Convolution {
     pub activation: Activation,
 }
 
-/// A convolution and a channelwise layer, in one pass.
+/// A convolution, a channelwise layer and perhaps a pointwise convolution, in one pass.
 #[derive(Debug, Clone)]
 pub(crate) struct Swept {
     pub first: Convolution,
     /// What lies between.
     pub middle: Shape,
     pub then: Then,
+    /// What comes last, and the shape of what it reads.
+    pub project: Option<(Shape, Convolution)>,
 }
 
 #[derive(Debug, Clone)]

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kernels::{
-    Activation, ChannelMap, Channelwise, Convolution, ConvolutionSpec, DepthwiseSpec, Isa, Shape, Source, Sweep,
-    Unsupported, Window,
+    Activation, Bottleneck, ChannelMap, Channelwise, Convolution, ConvolutionSpec, DepthwiseSpec, Isa, Shape, Source,
+    Sweep, Unsupported, Window,
 };
 use tract_onnx::prelude::OutletId;
 
@@ -43,6 +43,11 @@ pub(crate) enum Work {
     Sweep {
         op: Box<Sweep>,
         from: From,
+    },
+    Bottleneck {
+        op: Box<Bottleneck>,
+        from: From,
+        residual: Option<Range<usize>>,
     },
     Mean {
         shape: Shape,
@@ -123,14 +128,23 @@ impl Maker<'_> {
                 Work::Convolution { op: self.packed(id, convolution)?, from: self.from(layer.inputs[0]), residual }
             }
             Kind::Swept(swept) => {
-                let Swept { first, middle, then } = &**swept;
+                let Swept { first, middle, then, project } = &**swept;
                 let then = match then {
                     Then::Depthwise(convolution) => depthwise(isa, *middle, convolution)?,
                     Then::MaxPool(window) => Channelwise::max_pool(isa, *middle, *window)?,
                 };
                 let weights = first.weights.values();
-                let op = Sweep::after(isa, &self.spec(layer.inputs[0], first, &weights), then)?;
-                Work::Sweep { op: Box::new(op), from: self.from(layer.inputs[0]) }
+                let first = self.spec(layer.inputs[0], first, &weights);
+                let from = self.from(layer.inputs[0]);
+                match project {
+                    None => Work::Sweep { op: Box::new(Sweep::after(isa, &first, then)?), from },
+                    Some((hidden, project)) => {
+                        let residual = layer.inputs.get(1).map(|id| self.ranges[*id].clone());
+                        let weights = project.weights.values();
+                        let project = spec(*hidden, Source::Blocked, project, &weights);
+                        Work::Bottleneck { op: Box::new(Bottleneck::new(isa, &first, then, &project)?), from, residual }
+                    }
+                }
             }
             Kind::MaxPool(window) => sweep(Channelwise::max_pool(isa, input(0), *window)?),
             Kind::AveragePool { window, count_padding } => {
@@ -194,16 +208,26 @@ impl Maker<'_> {
     }
 
     fn spec<'a>(&self, input: Id, convolution: &'a layer::Convolution, weights: &'a [f32]) -> ConvolutionSpec<'a> {
-        ConvolutionSpec {
-            input: self.layers[input].shape,
-            source: if self.planar[input] { Source::Planar } else { Source::Blocked },
-            outputs: convolution.outputs,
-            groups: convolution.groups,
-            window: convolution.window,
-            weights,
-            bias: Some(&convolution.bias),
-            activation: convolution.activation,
-        }
+        let source = if self.planar[input] { Source::Planar } else { Source::Blocked };
+        spec(self.layers[input].shape, source, convolution, weights)
+    }
+}
+
+fn spec<'a>(
+    input: Shape,
+    source: Source,
+    convolution: &'a layer::Convolution,
+    weights: &'a [f32],
+) -> ConvolutionSpec<'a> {
+    ConvolutionSpec {
+        input,
+        source,
+        outputs: convolution.outputs,
+        groups: convolution.groups,
+        window: convolution.window,
+        weights,
+        bias: Some(&convolution.bias),
+        activation: convolution.activation,
     }
 }
 

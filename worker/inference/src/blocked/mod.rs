@@ -20,11 +20,11 @@ mod runs;
 mod tests;
 mod weights;
 
-use kernels::Isa;
+use kernels::{Bottleneck, Isa};
 use tract_onnx::prelude::*;
 
 /// The same graph, with runs of layers computed by the kernels. `model` is typed, its constants are propagated, and it
 /// is not decluttered yet: declutter splits and merges layers in ways that suit tract's own operators only.
 pub(crate) fn rewrite(model: &TypedModel, isa: Isa) -> TractResult<TypedModel> {
-    runs::rewrite(model, isa)
+    runs::rewrite(model, isa, Bottleneck::suits)
 }

@@ -63,7 +63,7 @@ impl Network {
     }
 
     pub(super) fn grow(&mut self) {
-        match self.below(15) {
+        match self.below(16) {
             0..3 => self.convolution(1),
             3 => self.convolution(2),
             4 | 5 => self.depthwise(),
@@ -75,6 +75,7 @@ impl Network {
             11 => self.shuffle(),
             12 => self.normalisation(),
             13 => self.pad(),
+            14 => self.bottleneck(),
             _ => self.squeeze_excite(),
         }
         if self.below(9) == 0 {
@@ -127,6 +128,28 @@ impl Network {
         let spec = self.window();
         let channels = spec.input_channels;
         self.convolve(spec, channels);
+    }
+
+    /// An expansion, a depthwise convolution or pool, a projection, and perhaps the sum with where it began.
+    fn bottleneck(&mut self) {
+        let (value, [_, channels, height, width]) = (self.last(), self.shape());
+        let pointwise = |from: usize, to: usize| {
+            PoolSpec::new(DataFormat::NCHW, tvec![1, 1], PaddingSpec::Valid, None, None, from, to)
+        };
+        let hidden = [20, 32, 48][self.below(3)];
+        self.convolve(pointwise(channels, hidden), 1);
+        self.relu();
+        if self.below(4) == 0 {
+            self.pool();
+        } else {
+            self.depthwise();
+        }
+        let [_, _, new_height, new_width] = self.shape();
+        self.convolve(pointwise(hidden, channels), 1);
+        if (new_height, new_width) == (height, width) && self.below(2) == 0 {
+            let sum = self.wire(math::add(), &[value, self.last()]);
+            self.push(sum);
+        }
     }
 
     fn scalar(&mut self, value: f32) -> OutletId {

@@ -101,6 +101,9 @@ fn run(program: &Program, step: &Step, inputs: &[&[f32]], values: &mut [f32], sc
             op.run(source(from), residual.as_ref().map(|range| rest.at(range)), output, scratch);
         }
         Work::Sweep { op, from } => op.run(source(from), output, scratch),
+        Work::Bottleneck { op, from, residual } => {
+            op.run(source(from), residual.as_ref().map(|range| rest.at(range)), output, scratch);
+        }
         Work::Mean { shape, from } => global_average(isa, *shape, rest.at(from), output),
         Work::Activate { activation, from } => {
             rest.copy(from, &step.to, output);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use kernels::Isa;
+use kernels::{Isa, Shape};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::source::TypedSource;
 
@@ -17,13 +17,13 @@ use super::lower::{Program, lower};
 use super::op::Blocked;
 use super::read::Reader;
 
-/// The graph with an operator for each run.
-pub(crate) fn rewrite(model: &TypedModel, isa: Isa) -> TractResult<TypedModel> {
+/// The graph with an operator for each run. `is_large` tells the images that had better not be made as a whole.
+pub(crate) fn rewrite(model: &TypedModel, isa: Isa, is_large: fn(Shape) -> bool) -> TractResult<TypedModel> {
     let (depths, readers) = depths(model)?;
     let mut runs: BTreeMap<usize, Run> = BTreeMap::new();
     for (depth, reader) in readers {
         let outputs = outputs(model, &depths, depth, &reader);
-        match Run::new(isa, reader, outputs) {
+        match Run::new(isa, reader, outputs, is_large) {
             Ok(Some(run)) => drop(runs.insert(depth, run)),
             Ok(None) => (),
             Err(error) => tracing::debug!(%error, depth, "a run of layers stays tract's"),
@@ -76,9 +76,14 @@ struct Run {
 
 impl Run {
     /// `None` if nothing in it is worth the conversion.
-    fn new(isa: Isa, reader: Reader, outputs: Vec<(OutletId, Id)>) -> Result<Option<Self>, kernels::Unsupported> {
+    fn new(
+        isa: Isa,
+        reader: Reader,
+        outputs: Vec<(OutletId, Id)>,
+        is_large: fn(Shape) -> bool,
+    ) -> Result<Option<Self>, kernels::Unsupported> {
         let (outlets, mut ids): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
-        let layers = fuse(reader.layers, &mut ids);
+        let layers = fuse(reader.layers, &mut ids, is_large);
         if !layers.iter().any(|layer| is_heavy(&layers, layer)) {
             return Ok(None);
         }

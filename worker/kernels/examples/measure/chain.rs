@@ -1,7 +1,8 @@
 //! A network as a list of ops over numbered buffers, with random weights.
 
 use kernels::{
-    Activation, Buffer, Channelwise, Convolution, ConvolutionSpec, DepthwiseSpec, Isa, Shape, Source, Sweep, Window,
+    Activation, Bottleneck, Buffer, Channelwise, Convolution, ConvolutionSpec, DepthwiseSpec, Isa, Shape, Source,
+    Sweep, Window,
 };
 
 use crate::measure::Noise;
@@ -9,6 +10,7 @@ use crate::measure::Noise;
 enum Op {
     Convolution(Box<Convolution>, Option<usize>),
     Sweep(Box<Sweep>),
+    Bottleneck(Box<Bottleneck>, Option<usize>),
 }
 
 struct Step {
@@ -86,6 +88,37 @@ impl Chain {
         self.after(layer, from, op, "+ depthwise")
     }
 
+    /// A convolution, a depthwise 3×3, and a pointwise convolution to another buffer.
+    pub fn bottleneck(
+        &mut self,
+        layer: Layer,
+        stride: usize,
+        project: Layer,
+        (from, to): (usize, usize),
+        residual: Option<usize>,
+    ) {
+        let [height, width] = layer.window.output(layer.input.height, layer.input.width).expect("a window that fits");
+        let op = self.depthwise(Shape::new(layer.outputs, height, width), stride, layer.activation);
+        let (mut op, isa) = (Some(op), self.isa);
+        let weights = self.noise.take(project.outputs * layer.outputs, (3.0 / layer.outputs as f32).sqrt());
+        self.flops += 2 * weights.len() * project.input.pixels();
+        let op = self.with_spec(layer, from, |_, before| {
+            let project = ConvolutionSpec {
+                input: project.input,
+                source: Source::Blocked,
+                outputs: project.outputs,
+                groups: 1,
+                window: project.window,
+                weights: &weights,
+                bias: None,
+                activation: project.activation,
+            };
+            Bottleneck::new(isa, before, op.take().expect("called once"), &project).expect("a bottleneck")
+        });
+        let what = format!("+ depthwise + {}", project.outputs);
+        self.push(layer, &what, Op::Bottleneck(Box::new(op), residual), from, to, 0);
+    }
+
     /// A depthwise 3×3 by itself.
     pub fn depthwise_alone(
         &mut self,
@@ -144,6 +177,11 @@ impl Chain {
                     let part = &mut output[step.at..][..op.output().blocked_len()];
                     let residual = residual.map(|residual| &self.buffers[residual][..]);
                     let residual = residual.map(|residual| &residual[..part.len()]);
+                    op.run(&input[..op.input_len()], residual, part, &mut self.scratch);
+                }
+                Op::Bottleneck(op, residual) => {
+                    let part = &mut output[..op.output().blocked_len()];
+                    let residual = residual.map(|residual| &self.buffers[residual][..part.len()]);
                     op.run(&input[..op.input_len()], residual, part, &mut self.scratch);
                 }
                 Op::Sweep(op) => {

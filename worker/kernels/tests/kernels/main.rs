@@ -1,6 +1,7 @@
 //! Every op against a plain double-precision reference, for each instruction set of the processor.
 
 mod activation;
+mod bottleneck;
 mod convolution;
 mod elementwise;
 mod product;

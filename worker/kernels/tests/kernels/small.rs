@@ -4,7 +4,7 @@ use kernels::{Activation, Shape, Source, Window};
 
 use crate::convolution::{Case, plain};
 use crate::sweep::{KINDS, check_alone, check_fused};
-use crate::{convolution, elementwise, product};
+use crate::{bottleneck, convolution, elementwise, product};
 
 #[test]
 fn convolutions() {
@@ -37,6 +37,11 @@ fn sweeps() {
         check_fused(kind, Shape::new(5, 5, 4), Source::Blocked, 20, Window::pointwise(), Window::square(3, 2, 1));
         check_fused(kind, Shape::new(3, 9, 8), Source::Planar, 18, Window::square(3, 2, 1), Window::square(2, 1, 0));
     }
+}
+
+#[test]
+fn bottlenecks() {
+    bottleneck::check(bottleneck::pointwise(KINDS[0], [5, 5, 4], Window::square(3, 2, 1)));
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub const KINDS: [Kind; 5] = [
 ];
 
 /// The op on every channel of a planar image.
-fn reference(kind: Kind, input: Shape, x: &[f32], window: Window, weights: &[f32], bias: &[f32]) -> Vec<f64> {
+pub fn reference(kind: Kind, input: Shape, x: &[f32], window: Window, weights: &[f32], bias: &[f32]) -> Vec<f64> {
     let [height, width] = window.output(input.height, input.width).expect("a window that fits");
     let taps = window.kernel[0] * window.kernel[1];
     let mut out = Vec::new();
@@ -45,7 +45,7 @@ fn reference(kind: Kind, input: Shape, x: &[f32], window: Window, weights: &[f32
     out
 }
 
-fn op(isa: Isa, kind: Kind, input: Shape, window: Window, weights: &[f32], bias: &[f32]) -> Channelwise {
+pub fn op(isa: Isa, kind: Kind, input: Shape, window: Window, weights: &[f32], bias: &[f32]) -> Channelwise {
     match kind {
         Kind::Max => Channelwise::max_pool(isa, input, window),
         Kind::Average { count_padding } => Channelwise::average_pool(isa, input, window, count_padding),
