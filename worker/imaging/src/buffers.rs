@@ -1,45 +1,92 @@
-//! Buffers of the images before, kept by each thread: fresh memory costs a page fault every 4 KiB.
+//! Memory of the images before, kept by each thread: fresh memory costs a page fault every 4 KiB, and clearing it the time of a pass.
+
+use std::ops::{Deref, DerefMut};
 
 use crate::sample::Sample;
 
-/// Most buffers of one type that a thread keeps.
+/// Most pieces of memory for one type that a thread keeps.
 const MOST: usize = 5;
 
-/// Largest buffer that is kept, in bytes: what a reduced photo needs.
+/// The largest that is kept, in bytes: what a reduced photo needs.
 const LARGEST: usize = 4 << 20;
 
 /// What a thread keeps.
 pub(crate) type Spare<S> = Vec<Vec<S>>;
 
-/// A buffer of `length` samples that hold anything.
-pub(crate) fn take<S: Sample>(length: usize) -> Vec<S> {
-    let mut buffer = spare(length);
-    buffer.resize(length, S::default());
-    buffer
+/// Samples, in memory that goes back to the thread.
+#[derive(Default)]
+pub(crate) struct Buffer<S: Sample> {
+    memory: Vec<S>,
+    /// How many samples are in use.
+    length: usize,
 }
 
-/// An empty buffer with room for `capacity` bytes.
-pub(crate) fn empty(capacity: usize) -> Vec<u8> {
-    let mut buffer = spare(capacity);
-    buffer.clear();
-    buffer.reserve(capacity);
-    buffer
+impl<S: Sample> Buffer<S> {
+    /// So many samples, which hold anything.
+    pub fn new(length: usize) -> Self {
+        let memory = spare(length).unwrap_or_else(|| vec![S::default(); length]);
+        Self { memory, length }
+    }
 }
 
-/// A kept buffer with room for `capacity` samples, or a new one without room.
-fn spare<S: Sample>(capacity: usize) -> Vec<S> {
+impl<S: Sample> From<Vec<S>> for Buffer<S> {
+    fn from(memory: Vec<S>) -> Self {
+        Self { length: memory.len(), memory }
+    }
+}
+
+impl<S: Sample> Deref for Buffer<S> {
+    type Target = [S];
+
+    fn deref(&self) -> &[S] {
+        &self.memory[..self.length]
+    }
+}
+
+impl<S: Sample> DerefMut for Buffer<S> {
+    fn deref_mut(&mut self) -> &mut [S] {
+        &mut self.memory[..self.length]
+    }
+}
+
+impl<S: Sample> Clone for Buffer<S> {
+    fn clone(&self) -> Self {
+        self.to_vec().into()
+    }
+}
+
+impl<S: Sample> PartialEq for Buffer<S> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<S: Sample> std::fmt::Debug for Buffer<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<S: Sample> Drop for Buffer<S> {
+    fn drop(&mut self) {
+        give(std::mem::take(&mut self.memory));
+    }
+}
+
+/// The smallest kept memory that has so many samples.
+fn spare<S: Sample>(length: usize) -> Option<Vec<S>> {
     let spare = S::spare().try_with(|spare| {
         let mut spare = spare.borrow_mut();
-        let fits = spare.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= capacity);
-        let best = fits.min_by_key(|(_, buffer)| buffer.capacity()).map(|(number, _)| number);
+        let fits = spare.iter().enumerate().filter(|(_, memory)| memory.len() >= length);
+        let best = fits.min_by_key(|(_, memory)| memory.len()).map(|(number, _)| number);
         best.map(|number| spare.swap_remove(number))
     });
-    spare.ok().flatten().unwrap_or_default()
+    spare.ok().flatten()
 }
 
-/// Keeps a buffer for later, unless there are enough.
-pub(crate) fn give<S: Sample>(buffer: Vec<S>) {
-    if buffer.capacity() == 0 || buffer.capacity() * size_of::<S>() > LARGEST {
+/// Keeps memory for later, instead of what was given first if there is enough.
+fn give<S: Sample>(memory: Vec<S>) {
+    if memory.is_empty() || memory.len() * size_of::<S>() > LARGEST {
         return;
     }
     // A thread that ends keeps nothing.
@@ -48,7 +95,7 @@ pub(crate) fn give<S: Sample>(buffer: Vec<S>) {
         if spare.len() == MOST {
             spare.remove(0);
         }
-        spare.push(buffer);
+        spare.push(memory);
     });
 }
 
@@ -57,20 +104,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_comes_back() {
-        let buffer = vec![7u8; 1000];
+    fn memory_comes_back() {
+        let buffer = Buffer::from(vec![7u8; 1000]);
         let place = buffer.as_ptr();
-        give(vec![1u8; 5000]);
-        give(buffer);
-        give(Vec::<u8>::with_capacity(LARGEST + 1));
-        give(Vec::<u16>::with_capacity(LARGEST / 2 + 1));
-        let again = take(900);
-        assert_eq!((again.as_ptr(), again.len()), (place, 900));
-        assert_eq!(take::<u8>(6000).len(), 6000);
+        drop(Buffer::from(vec![1u8; 5000]));
+        drop(buffer);
+        drop(Buffer::from(vec![0u8; LARGEST + 1]));
+        drop(Buffer::from(vec![0u16; LARGEST / 2 + 1]));
+        for length in [900, 1000] {
+            let again = Buffer::<u8>::new(length);
+            assert_eq!((again.as_ptr(), &again[..]), (place, &vec![7; length][..]));
+        }
+        assert_eq!(Buffer::<u8>::new(6000).len(), 6000);
         u16::spare().with(|spare| assert!(spare.borrow().is_empty()));
         for _ in 0..2 * MOST {
-            give(vec![0u8; 10]);
+            drop(Buffer::from(vec![0u8; 10]));
         }
+        let kept: Vec<_> = (0..2 * MOST).map(|_| Buffer::from(vec![0u8; 10])).collect();
+        drop(kept);
         u8::spare().with(|spare| assert_eq!(spare.borrow().len(), MOST));
     }
 }

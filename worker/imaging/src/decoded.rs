@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::geometry::Part;
 use crate::sample::{Fine, Sample, Samples};
-use crate::{Format, buffers, orientation::Orientation};
+use crate::{Format, orientation::Orientation};
 
 /// The pixels of one image, the right way up, in RGB; perhaps at a reduced scale, and only those that the input counts which
 /// the image was decoded for.
@@ -66,7 +66,7 @@ impl Raster {
     /// The whole of an image at full size.
     pub fn whole((width, height): (u32, u32), pixels: Vec<u8>, truncated: bool, orientation: Orientation) -> Self {
         let part = Part { columns: 0..width as usize, rows: 0..height as usize };
-        Self { width, height, reduction: 1, part, pixels: Samples::Bytes(pixels), truncated, orientation }
+        Self { width, height, reduction: 1, part, pixels: Samples::Bytes(pixels.into()), truncated, orientation }
     }
 
     /// Turns the pixels the right way up.
@@ -94,7 +94,7 @@ impl Decoded {
     /// RGB8, row by row from the top: `pixel_size` pixels.
     pub fn pixels(&self) -> Cow<'_, [u8]> {
         match &self.pixels {
-            Samples::Bytes(pixels) => pixels.into(),
+            Samples::Bytes(pixels) => Cow::Borrowed(pixels),
             Samples::Fine(pixels) => pixels.iter().map(|&sample| rounded(sample)).collect(),
         }
     }
@@ -120,15 +120,6 @@ fn rounded(sample: Fine) -> u8 {
     u8::clamped((sample.steps() + (1 << (Fine::FRACTION - 1))) >> Fine::FRACTION)
 }
 
-impl Drop for Decoded {
-    fn drop(&mut self) {
-        match &mut self.pixels {
-            Samples::Bytes(pixels) => buffers::give(std::mem::take(pixels)),
-            Samples::Fine(pixels) => buffers::give(std::mem::take(pixels)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,7 +131,7 @@ mod tests {
             height: 5,
             reduction: 4,
             part: Part { columns, rows: 0..2 },
-            pixels: Samples::Fine(vec![0; 3 * 2 * 3]),
+            pixels: Samples::Fine(vec![0; 3 * 2 * 3].into()),
             truncated: false,
             orientation: Orientation::from_exif(orientation),
         };
@@ -152,9 +143,11 @@ mod tests {
         assert_eq!((turned.width, turned.height, turned.pixel_size()), (5, 9, (2, 3)));
         assert_eq!(turned.means(), (Means { before: 3, ..whole }, whole));
         // The last of three columns is the first once the image is turned round.
-        let part = Raster { pixels: Samples::Fine(vec![0; 2 * 2 * 3]), ..raster(1..3, 1) }.into_decoded(Format::Jpeg);
+        let part =
+            Raster { pixels: Samples::Fine(vec![0; 2 * 2 * 3].into()), ..raster(1..3, 1) }.into_decoded(Format::Jpeg);
         assert_eq!(part.means(), (Means { skipped: 1, ..whole }, whole));
-        let round = Raster { pixels: Samples::Fine(vec![0; 2 * 2 * 3]), ..raster(1..3, 3) }.into_decoded(Format::Jpeg);
+        let round =
+            Raster { pixels: Samples::Fine(vec![0; 2 * 2 * 3].into()), ..raster(1..3, 3) }.into_decoded(Format::Jpeg);
         assert_eq!((round.pixel_size(), round.means().0), ((2, 2), Means { before: 3, ..whole }));
     }
 }

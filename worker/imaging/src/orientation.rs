@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{buffers, geometry::Part, sample::Sample};
+use crate::{buffers::Buffer, geometry::Part, sample::Sample};
 
 /// How stored pixels become displayed pixels: the displayed pixel `(x, y)` is the stored pixel `(u, v)`, where
 /// `(u, v)` is `(y, x)` if the axes are swapped and `(x, y)` otherwise, counted from the far end where flipped.
@@ -47,19 +47,17 @@ impl Orientation {
     }
 
     /// Turns stored RGB pixels (`height` rows of `width`) into displayed ones.
-    pub fn apply<S: Sample>(self, pixels: Vec<S>, width: usize, height: usize) -> Vec<S> {
+    pub fn apply<S: Sample>(self, pixels: Buffer<S>, width: usize, height: usize) -> Buffer<S> {
         debug_assert_eq!(pixels.len(), width * height * 3);
         if self == Self::default() {
             return pixels;
         }
-        let shown = self.turned(&pixels, width, height);
-        buffers::give(pixels);
-        shown
+        self.turned(&pixels, width, height)
     }
 
-    fn turned<S: Sample>(self, pixels: &[S], width: usize, height: usize) -> Vec<S> {
+    fn turned<S: Sample>(self, pixels: &[S], width: usize, height: usize) -> Buffer<S> {
         let (stored, _) = pixels.as_chunks::<3>();
-        let mut shown = buffers::take(pixels.len());
+        let mut shown = Buffer::new(pixels.len());
         let (out, _) = shown.as_chunks_mut::<3>();
         let (out_width, out_height) = self.size((width, height));
         let u_of = |u: usize| if self.flip_u { width - 1 - u } else { u };
@@ -108,7 +106,7 @@ mod tests {
             (9, "abcdef"),
         ] {
             let orientation = Orientation::from_exif(value);
-            assert_eq!(orientation.apply(named("abcdef"), 3, 2), named(shown), "orientation {value}");
+            assert_eq!(orientation.apply(named("abcdef").into(), 3, 2), named(shown).into(), "orientation {value}");
             assert_eq!(orientation.size((3, 2)), if (5..=8).contains(&value) { (2, 3) } else { (3, 2) });
         }
     }
@@ -127,10 +125,10 @@ mod tests {
         for value in 1..=8 {
             let orientation = Orientation::from_exif(value);
             let part = Part { columns: 1..3, rows: 0..2 };
-            let shown = cut(&orientation.apply(stored.clone(), 4, 3), orientation.size((4, 3)).0, &part);
+            let shown = cut(&orientation.apply(stored.clone().into(), 4, 3), orientation.size((4, 3)).0, &part);
             let there = orientation.stored(part, (4, 3));
-            let turned = orientation.apply(cut(&stored, 4, &there), there.columns.len(), there.rows.len());
-            assert_eq!(turned, shown, "orientation {value}");
+            let turned = orientation.apply(cut(&stored, 4, &there).into(), there.columns.len(), there.rows.len());
+            assert_eq!(turned, shown.into(), "orientation {value}");
         }
     }
 
@@ -138,8 +136,8 @@ mod tests {
     fn tiles_cover_sizes_that_are_no_multiple_of_them() {
         let (width, height) = (TILE * 2 + 5, TILE + 3);
         let pixels: Vec<u8> = (0..width * height * 3).map(|i| (i * 7 % 251) as u8).collect();
-        let turned = Orientation::from_exif(6).apply(pixels.clone(), width, height);
+        let turned = Orientation::from_exif(6).apply(pixels.clone().into(), width, height);
         let back = Orientation::from_exif(8).apply(turned, height, width);
-        assert_eq!(back, pixels);
+        assert_eq!(back, pixels.into());
     }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt::Debug;
 use std::thread::LocalKey;
 
-use crate::buffers::Spare;
+use crate::buffers::{Buffer, Spare};
 
 /// A value from 0 to 255: a byte, as usual decoders have it, or with bits after the point. Rounding to bytes is most of
 /// what a reduced image differs by from the full one, so reduced images keep fractions until they are resized.
@@ -78,6 +78,6 @@ impl Sample for Fine {
 /// Samples of either type.
 #[derive(Clone, Debug)]
 pub(crate) enum Samples {
-    Bytes(Vec<u8>),
-    Fine(Vec<Fine>),
+    Bytes(Buffer<u8>),
+    Fine(Buffer<Fine>),
 }

@@ -1,6 +1,6 @@
 //! The bits of entropy-coded data, without the bytes that are stuffed into them.
 
-use crate::buffers;
+use crate::buffers::Buffer;
 
 /// Zeros after the data: eight bytes can be loaded wherever a bit is, and where that is no longer so, more bits were
 /// consumed than the data has.
@@ -10,41 +10,48 @@ const PADDING: usize = 16;
 /// every load.
 #[derive(Default)]
 pub(super) struct Plain {
-    /// The data and [`PADDING`].
-    bytes: Vec<u8>,
+    /// Room for all data of the scan and [`PADDING`].
+    memory: Buffer<u8>,
+    /// How much of it is in use.
+    length: usize,
 }
 
 impl Plain {
     /// Takes the data from `position` on, and gives the position of the marker that ends it, or the end of `data`.
     #[inline(always)]
     pub fn fill(&mut self, data: &[u8], mut position: usize) -> usize {
-        if self.bytes.capacity() == 0 {
-            self.bytes = buffers::empty(data.len().saturating_sub(position) + PADDING);
+        let most = data.len().saturating_sub(position) + PADDING;
+        if self.memory.len() < most {
+            self.memory = Buffer::new(most);
         }
-        self.bytes.clear();
+        self.length = 0;
         let marker = loop {
             let rest = data.get(position..).unwrap_or_default();
             let length = length_before_ff(rest);
-            self.bytes.extend_from_slice(&rest[..length]);
+            self.put(&rest[..length]);
             let rest = &rest[length..];
             position += length;
             match rest.iter().position(|&byte| byte != 0xff) {
                 Some(fill) if rest[fill] == 0 => {
-                    self.bytes.push(0xff);
+                    self.put(&[0xff]);
                     position += fill + 1;
                 }
                 Some(fill) => break position + fill - 1,
                 None => break data.len(),
             }
         };
-        self.bytes.extend([0; PADDING]);
+        self.put(&[0; PADDING]);
         marker
     }
-}
 
-impl Drop for Plain {
-    fn drop(&mut self) {
-        buffers::give(std::mem::take(&mut self.bytes));
+    fn bytes(&self) -> &[u8] {
+        &self.memory[..self.length]
+    }
+
+    #[inline(always)]
+    fn put(&mut self, bytes: &[u8]) {
+        self.memory[self.length..][..bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
     }
 }
 
@@ -74,7 +81,7 @@ pub(super) struct Bits<'a> {
 impl<'a> Bits<'a> {
     /// From the first bit on.
     pub fn new(plain: &'a Plain) -> Self {
-        Self { rest: &plain.bytes, buffer: 0, count: 0 }
+        Self { rest: plain.bytes(), buffer: 0, count: 0 }
     }
 
     /// Makes at least 56 bits valid. There is no branch that data decides: it would be guessed wrong too often.
@@ -153,16 +160,16 @@ mod tests {
             let mut plain = Plain::default();
             let data = [vec![7; length], vec![0xff, 0xff, 0xff, 0xd0, 7]].concat();
             assert_eq!(plain.fill(&data, 0), length + 2);
-            assert_eq!(plain.bytes, [vec![7; length], vec![0; PADDING]].concat());
+            assert_eq!(plain.bytes(), [vec![7; length], vec![0; PADDING]].concat());
             assert_eq!(plain.fill(&data, length + 4), data.len());
-            assert_eq!(plain.bytes.len(), 1 + PADDING);
+            assert_eq!(plain.bytes().len(), 1 + PADDING);
             // Bytes that only fill up, and then nothing.
             assert_eq!(plain.fill(&data[..length + 2], 0), length + 2);
-            assert_eq!(plain.bytes.len(), length + PADDING);
+            assert_eq!(plain.bytes().len(), length + PADDING);
             // Fill bytes before a stuffed one count as one.
             let data = [vec![7; length], vec![0xff, 0xff, 0, 7]].concat();
             assert_eq!(plain.fill(&data, 0), data.len());
-            assert_eq!(plain.bytes.len(), length + 2 + PADDING);
+            assert_eq!(plain.bytes().len(), length + 2 + PADDING);
         }
         assert_eq!(Plain::default().fill(&[1], 3), 1);
     }

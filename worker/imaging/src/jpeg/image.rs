@@ -13,7 +13,7 @@ use super::scale::Scale;
 use super::scan::{Carry, End, Groups, Member, Scan};
 use super::sequential::{Plan, Row, Sequential};
 use super::window::Window;
-use crate::{DecodeError, buffers, geometry::Part, sample::Sample};
+use crate::{DecodeError, buffers::Buffer, geometry::Part, sample::Sample};
 
 /// Most scans of a file; none that makes sense has more, and each costs a walk over the whole image.
 const MOST_SCANS: usize = 200;
@@ -111,7 +111,7 @@ impl<'a, S: Sample> Image<'a, S> {
         scan.for_each_group(frame, file.tables.restart, (file.bytes, file.position), rows, &mut groups)
     }
 
-    /// Turns the coefficients of a progressive file into samples.
+    /// Turns the coefficients of a progressive file into samples, and what was not read of any file into grey.
     #[inline(always)]
     pub fn finish<L: Lanes>(&mut self) {
         let planes = self.planes.iter_mut().zip(&mut self.strips);
@@ -124,13 +124,14 @@ impl<'a, S: Sample> Image<'a, S> {
                 plane.settle(strip, 0..blocks.columns.len(), row..row + 1);
             }
         }
+        self.planes.iter_mut().for_each(Plane::grey);
     }
 
     /// What is wanted of the image, in RGB.
     #[inline(always)]
-    pub fn pixels(&self, color: Color) -> Vec<S> {
+    pub fn pixels(&self, color: Color) -> Buffer<S> {
         let Part { columns, rows } = &self.window.part;
-        let mut pixels = buffers::take(columns.len() * rows.len() * 3);
+        let mut pixels = Buffer::new(columns.len() * rows.len() * 3);
         let (mut sums, mut lines) = (Vec::new(), vec![Vec::new(); self.planes.len()]);
         for (y, out) in rows.clone().zip(pixels.chunks_exact_mut(columns.len() * 3)) {
             let mut components = [&[][..]; 4];

@@ -26,7 +26,7 @@ mod window;
 use self::lanes::Avx2;
 use self::{file::File, frame::Frame, image::Image, lanes::Lanes, planes::Color, window::Window};
 use crate::sample::{Sample, Samples};
-use crate::{DecodeError, Limits, decoded::Raster, geometry::Need, metadata};
+use crate::{DecodeError, Limits, buffers::Buffer, decoded::Raster, geometry::Need, metadata};
 
 /// Decodes a JPEG, at a reduced scale where `need` allows it. What a cut file lacks is grey.
 pub(crate) fn decode(bytes: &[u8], limits: &Limits, need: &Need<'_>) -> Result<Raster, DecodeError> {
@@ -71,7 +71,7 @@ fn read<S: Sample>(
     frame: &Frame,
     color: Color,
     window: &Window,
-) -> Result<(Vec<S>, bool), DecodeError> {
+) -> Result<(Buffer<S>, bool), DecodeError> {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi2") {
         // SAFETY: the processor has AVX2 and BMI2, which is all that the function asks for.
@@ -87,7 +87,7 @@ fn read_avx2<S: Sample>(
     frame: &Frame,
     color: Color,
     window: &Window,
-) -> Result<(Vec<S>, bool), DecodeError> {
+) -> Result<(Buffer<S>, bool), DecodeError> {
     read_with::<S, Avx2>(file, frame, color, window)
 }
 
@@ -97,7 +97,7 @@ fn read_with<S: Sample, L: Lanes>(
     frame: &Frame,
     color: Color,
     window: &Window,
-) -> Result<(Vec<S>, bool), DecodeError> {
+) -> Result<(Buffer<S>, bool), DecodeError> {
     let mut image = Image::new(frame, window);
     let whole = image.read::<L>(file, frame)?;
     image.finish::<L>();
@@ -117,7 +117,7 @@ mod tests {
             include_bytes!("../../fixtures/cmyk.jpg"),
         ] {
             for reduction in [1, 2, 4, 8] {
-                fn pixels<S: Sample>(bytes: &[u8], reduction: usize, portable: bool) -> (Vec<S>, bool) {
+                fn pixels<S: Sample>(bytes: &[u8], reduction: usize, portable: bool) -> (Buffer<S>, bool) {
                     let mut file = File::new(bytes);
                     let frame = file.read_frame().unwrap();
                     let color = file.color(&frame);
@@ -150,7 +150,7 @@ mod tests {
                 bytes[at] ^= 1 << next(8);
             }
             let reduction = 1 << next(4);
-            let read = |portable: bool| -> Result<(Vec<Fine>, bool), DecodeError> {
+            let read = |portable: bool| -> Result<(Buffer<Fine>, bool), DecodeError> {
                 let mut file = File::new(&bytes);
                 let frame = file.read_frame()?;
                 Limits { max_pixels: 1 << 20, ..Limits::default() }

@@ -6,11 +6,13 @@ use super::frame::{Component, Frame};
 use super::scale::Size;
 use super::window::Window;
 use crate::sample::Sample;
-use crate::{buffers, geometry::Part};
+use crate::{buffers::Buffer, geometry::Part};
 
 /// The samples of one component.
 pub(super) struct Plane<S: Sample> {
-    samples: Vec<S>,
+    samples: Buffer<S>,
+    /// How many of them were made; those after them hold anything.
+    made: usize,
     /// Samples from one row to the next.
     stride: usize,
     /// Size of a block of samples.
@@ -26,7 +28,7 @@ pub(super) struct Plane<S: Sample> {
 }
 
 impl<S: Sample> Plane<S> {
-    /// Grey planes for what is decoded of the components of a frame.
+    /// Planes for what is decoded of the components of a frame.
     pub fn all(frame: &Frame, window: &Window) -> Vec<Self> {
         let reduction = window.reduction;
         let plane = |(component, blocks): (&Component, &Part)| {
@@ -36,7 +38,8 @@ impl<S: Sample> Plane<S> {
             let length = |full: usize, of: usize, largest: usize| (full * of * side).div_ceil(largest * 8);
             let ratio = |of: usize, largest: usize| (largest * (8 / reduction), of * side);
             Self {
-                samples: grey(stride * blocks.rows.len() * side),
+                samples: Buffer::new(stride * blocks.rows.len() * side),
+                made: 0,
                 stride,
                 size,
                 first: (blocks.columns.start, blocks.rows.start),
@@ -55,18 +58,29 @@ impl<S: Sample> Plane<S> {
         Strip { values: vec![0; self.stride * component.sampling.1 * side], stride: self.stride, side }
     }
 
-    /// Makes samples of the values of blocks in these columns, for these rows of blocks.
+    /// Makes samples of the values of blocks in these columns, for these rows of blocks. Rows come one after the other, and columns of
+    /// a row, too.
     #[inline(always)]
     pub fn settle(&mut self, strip: &Strip, columns: Range<usize>, rows: Range<usize>) {
         let columns = columns.start * strip.side..columns.end * strip.side;
         let rows = strip.distance((0, rows.start))..strip.distance((0, rows.end));
+        self.made = self.made.max(rows.end);
         let rows = self.samples[rows].chunks_exact_mut(self.stride).zip(strip.values.chunks_exact(self.stride));
         let fraction = self.size.fraction();
         for (samples, values) in rows {
+            if columns.start == 0 {
+                // If the data ends before the others come.
+                samples[columns.end..].fill(grey());
+            }
             for (sample, &value) in samples[columns.clone()].iter_mut().zip(&values[columns.clone()]) {
                 *sample = S::clamped(value >> fraction);
             }
         }
+    }
+
+    /// Makes grey what was not made.
+    pub fn grey(&mut self) {
+        self.samples[self.made..].fill(grey());
     }
 
     /// The samples of some columns of row `y` of the image. Twice as large planes are interpolated with a triangle, others repeat
@@ -137,17 +151,10 @@ impl Strip {
     }
 }
 
-impl<S: Sample> Drop for Plane<S> {
-    fn drop(&mut self) {
-        buffers::give(std::mem::take(&mut self.samples));
-    }
-}
-
-/// Samples that nothing was written to yet.
-fn grey<S: Sample>(length: usize) -> Vec<S> {
-    let mut samples = buffers::take(length);
-    samples.fill(S::clamped(128 << S::FRACTION));
-    samples
+/// A sample that the data says nothing of.
+#[inline(always)]
+fn grey<S: Sample>() -> S {
+    S::clamped(128 << S::FRACTION)
 }
 
 /// A sample with room for the sum of sixteen.
