@@ -109,11 +109,7 @@ fn in_pairs<S: Sample>(line: &[S], firsts: &[usize], pairs: &[Pair], out: &mut [
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use std::arch::x86_64::{
-        __m256i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_packs_epi32, _mm_packus_epi16, _mm_srai_epi32, _mm256_add_epi32,
-        _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_madd_epi16, _mm256_permutevar8x32_epi32,
-        _mm256_setr_epi8, _mm256_setr_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32,
-    };
+    use std::arch::x86_64::*;
     use std::mem::transmute;
 
     use super::Sample;
@@ -153,30 +149,54 @@ mod avx2 {
         out: &mut [u8],
     ) {
         let each = if EACH == 0 { each } else { EACH };
-        let half = _mm256_setr_epi32(1 << (FRACTION - 1), 1 << (FRACTION - 1), 1 << (FRACTION - 1), 0, 0, 0, 0, 0);
-        let mut at = 0;
-        for (&first, quads) in firsts.iter().zip(quads.chunks_exact(each)) {
-            let (mut high, mut low) = (_mm256_setzero_si256(), half);
-            let samples = &line[first..][..each * 12 + 4];
-            for (number, weights) in quads[..each].iter().enumerate() {
-                let samples = in_twos(&samples[number * 12..]);
-                let [high_weights, low_weights] = [vector(weights[0]), vector(weights[1])];
-                high = _mm256_add_epi32(high, _mm256_madd_epi16(samples, high_weights));
-                low = _mm256_add_epi32(low, _mm256_madd_epi16(samples, low_weights));
+        let nothing = _mm256_setzero_si256();
+        for (number, (firsts, quads)) in firsts.chunks(4).zip(quads.chunks(4 * each)).enumerate() {
+            let mut four = [nothing; 4];
+            for (sums, (&first, quads)) in four.iter_mut().zip(firsts.iter().zip(quads.chunks_exact(each))) {
+                *sums = sum::<S>(&line[first..][..each * 12 + 4], &quads[..each]);
             }
-            let sums = _mm256_add_epi32(_mm256_slli_epi32::<LOW>(high), low);
-            let sums = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
-            let pixel = _mm_srai_epi32::<{ FRACTION as i32 }>(sums);
-            // Saturated to what 16 bits hold, with a sign, and then to bytes: as a clamp would.
-            let pixel = _mm_packs_epi32(pixel, pixel);
-            let pixel = _mm_cvtsi128_si32(_mm_packus_epi16(pixel, pixel)).to_le_bytes();
-            // A fourth byte, which the next pixel overwrites, makes it one store.
-            match out.get_mut(at..at + 4) {
-                Some(out) => out.copy_from_slice(&pixel),
-                None => out[at..].copy_from_slice(&pixel[..3]),
+            let pixels = pixels(four);
+            // Four more bytes, which the next pixels overwrite, make it one store.
+            match out.get_mut(number * 12..number * 12 + 16) {
+                Some(out) => out.copy_from_slice(&pixels),
+                None => out[number * 12..].copy_from_slice(&pixels[..firsts.len() * 3]),
             }
-            at += 3;
         }
+    }
+
+    /// The sums of a target pixel: red, green, blue and nothing, in two halves that are to be added.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn sum<S: Sample>(samples: &[S], quads: &[Quad]) -> __m256i {
+        let mut sums = [_mm256_setzero_si256(); 2];
+        for (number, weights) in quads.iter().enumerate() {
+            let samples = in_twos(&samples[number * 12..]);
+            let [high, low] = weights.map(|weights| _mm256_madd_epi16(samples, vector(weights)));
+            sums = [_mm256_add_epi32(sums[0], high), _mm256_add_epi32(sums[1], low)];
+        }
+        _mm256_add_epi32(_mm256_slli_epi32::<LOW>(sums[0]), sums[1])
+    }
+
+    /// Four pixels of their sums, and four bytes that count nothing.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn pixels([a, b, c, d]: [__m256i; 4]) -> [u8; 16] {
+        let half = _mm256_set1_epi32(1 << (FRACTION - 1));
+        let whole = |first, second| {
+            let (lows, highs) = (
+                _mm256_permute2x128_si256::<0x20>(first, second),
+                _mm256_permute2x128_si256::<0x31>(first, second),
+            );
+            _mm256_srai_epi32::<{ FRACTION as i32 }>(_mm256_add_epi32(_mm256_add_epi32(lows, highs), half))
+        };
+        // Saturated to what 16 bits hold, with a sign, and then to bytes: as a clamp would. Each half has two pixels, a c and b d.
+        let pixels = _mm256_packs_epi32(whole(a, b), whole(c, d));
+        let pixels = _mm256_packus_epi16(pixels, pixels);
+        let pixels = _mm256_permutevar8x32_epi32(pixels, _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5));
+        let colours = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 3, 7, 11, 15);
+        let pixels = _mm_shuffle_epi8(_mm256_castsi256_si128(pixels), colours);
+        // SAFETY: both are 16 bytes, of which any are valid.
+        unsafe { transmute::<__m128i, [u8; 16]>(pixels) }
     }
 
     /// Twelve samples of four pixels, R G B R G B …, as the weights are: two reds, two greens, two blues and two that count nothing, and
@@ -184,6 +204,16 @@ mod avx2 {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn in_twos<S: Sample>(samples: &[S]) -> __m256i {
+        if size_of::<S>() == 1 {
+            let samples: [u8; 16] = std::array::from_fn(|i| samples[i].steps() as u8);
+            // SAFETY: both are 16 bytes, of which any are valid.
+            let samples = _mm256_broadcastsi128_si256(unsafe { transmute::<[u8; 16], __m128i>(samples) });
+            // Each byte and a zero.
+            let order = _mm256_setr_epi8(
+                0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1, 6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1,
+            );
+            return _mm256_shuffle_epi8(samples, order);
+        }
         let samples: [i16; 16] = std::array::from_fn(|i| samples[i].steps() as i16);
         // Two pixels in each half …
         let samples = _mm256_permutevar8x32_epi32(vector(samples), _mm256_setr_epi32(0, 1, 2, 2, 3, 4, 5, 5));

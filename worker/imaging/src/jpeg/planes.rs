@@ -245,7 +245,7 @@ fn of_ycc<S: Sample>([y, cb, cr]: [&[S]; 3], out: &mut [[S; 3]]) {
     let [mut red, mut green, mut blue] = [[S::default(); AT_ONCE]; 3];
     let rgb = red.iter_mut().zip(&mut green).zip(&mut blue);
     for (((r, g), b), ((&y, &cb), &cr)) in rgb.zip(y.iter().zip(cb).zip(cr)) {
-        [*r, *g, *b] = ycc(y, cb, cr);
+        [*r, *g, *b] = if S::FRACTION == 0 { whole_ycc(y, cb, cr) } else { ycc(y, cb, cr) };
     }
     for (((out, &r), &g), &b) in out.iter_mut().zip(&red).zip(&green).zip(&blue) {
         *out = [r, g, b];
@@ -276,10 +276,32 @@ fn ycc<S: Sample>(y: S, cb: S, cr: S) -> [S; 3] {
     [r, g, b].map(S::clamped)
 }
 
+/// The same for whole values, in numbers of 16 bits, of which a vector holds twice as many: `91,881 = 2¹⁶ + 26,345`, and so on.
+#[inline(always)]
+fn whole_ycc<S: Sample>(y: S, cb: S, cr: S) -> [S; 3] {
+    let [y, cb, cr] = [y.steps() as i16, cb.steps() as i16 - 128, cr.steps() as i16 - 128];
+    // Half of a product, rounded: the higher sixteen bits, and the first of the lower ones.
+    let rounded = |product: i32| (product >> 16) as i16 + (product as u16 >> 15) as i16;
+    let product = |factor: i16, value: i16| i32::from(factor) * i32::from(value);
+    let r = y + cr + rounded(product(26_345, cr));
+    let g = y - cr + rounded(product(-22_554, cb) + product(18_734, cr));
+    let b = y + 2 * cb + rounded(product(-14_942, cb));
+    [r, g, b].map(|value| S::clamped(value.into()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sample::Fine;
+
+    #[test]
+    fn whole_colours_are_those_of_the_usual_decoders() {
+        for (cb, cr) in (0..=255).flat_map(|cb| (0..=255).map(move |cr| (cb, cr))) {
+            for y in [0, 100, 255] {
+                assert_eq!(whole_ycc::<u8>(y, cb, cr), ycc(y, cb, cr), "{y} {cb} {cr}");
+            }
+        }
+    }
 
     #[test]
     fn fine_colours_are_mixtures_of_whole_ones() {
