@@ -29,7 +29,7 @@ pub struct Bottleneck {
 impl Bottleneck {
     /// Whether the image before the last convolution had better not be made as a whole.
     pub fn suits(hidden: Shape) -> bool {
-        hidden.blocked_len() > cache::strip() / 2
+        hidden.blocked_len() > cache::strip() / 3 * 2
     }
 
     /// The convolution `before`, `op`, and the pointwise convolution `project`, whose input is what `op` makes.
