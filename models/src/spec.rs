@@ -208,6 +208,14 @@ impl InputSpec {
         if !positive(&self.scale) || !self.std.iter().all(positive) {
             return Err("input.scale and input.std must be larger than 0".into());
         }
+        if self
+            .mean
+            .iter()
+            .zip(&self.std)
+            .any(|(mean, std)| !(1.0 / (self.scale * std)).is_finite() || !(mean / std).is_finite())
+        {
+            return Err("input.scale and input.std are so small that no tensor could hold the values".into());
+        }
         Ok(())
     }
 }
@@ -250,6 +258,8 @@ mod tests {
             ("\"shorter-side\"", "\"squash\"", "squash"),
             ("[104.0, 117.0, 123.0]", "[104.0]", "mean"),
             ("std = [1.0, 1.0, 1.0]", "std = [1.0, 0.0, 1.0]", "std"),
+            ("std = [1.0, 1.0, 1.0]", "std = [1.0, 1e-38, 1.0]", "std"),
+            ("scale = 1.0", "scale = 1e-42", "scale"),
             ("height = 224", "height = 0", "height"),
             ("squeezenet1.1", "a b", "name"),
             ("kind = \"probabilities\"", "", "kind"),

@@ -159,7 +159,10 @@ mod avx2 {
             // Four more bytes, which the next pixels overwrite, make it one store.
             match out.get_mut(number * 12..number * 12 + 16) {
                 Some(out) => out.copy_from_slice(&pixels),
-                None => out[number * 12..].copy_from_slice(&pixels[..firsts.len() * 3]),
+                None => {
+                    let length = firsts.len() * 3;
+                    out[number * 12..][..length].copy_from_slice(&pixels[..length]);
+                }
             }
         }
     }
@@ -183,10 +186,8 @@ mod avx2 {
     fn pixels([a, b, c, d]: [__m256i; 4]) -> [u8; 16] {
         let half = _mm256_set1_epi32(1 << (FRACTION - 1));
         let whole = |first, second| {
-            let (lows, highs) = (
-                _mm256_permute2x128_si256::<0x20>(first, second),
-                _mm256_permute2x128_si256::<0x31>(first, second),
-            );
+            let (lows, highs) =
+                (_mm256_permute2x128_si256::<0x20>(first, second), _mm256_permute2x128_si256::<0x31>(first, second));
             _mm256_srai_epi32::<{ FRACTION as i32 }>(_mm256_add_epi32(_mm256_add_epi32(lows, highs), half))
         };
         // Saturated to what 16 bits hold, with a sign, and then to bytes: as a clamp would. Each half has two pixels, a c and b d.
@@ -210,7 +211,8 @@ mod avx2 {
             let samples = _mm256_broadcastsi128_si256(unsafe { transmute::<[u8; 16], __m128i>(samples) });
             // Each byte and a zero.
             let order = _mm256_setr_epi8(
-                0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1, 6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1,
+                0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1, 6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1,
+                -1, -1, -1, -1,
             );
             return _mm256_shuffle_epi8(samples, order);
         }
@@ -241,7 +243,7 @@ mod tests {
     /// What comes of a row by both tables.
     fn every_table_is_the_same<S: Sample>() {
         for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
-            for scaled in [1, 7, 40, 101, 230] {
+            for scaled in (1..=20).chain([40, 101, 230]) {
                 let scale = 101.0 / scaled as f64;
                 let axis = Axis { pixels: 101, means: Means::NONE, scale, first: 0, count: scaled };
                 let mut made = Vec::new();

@@ -25,7 +25,31 @@ impl<S: Sample> Buffer<S> {
     /// So many samples, which hold anything.
     pub fn new(length: usize) -> Self {
         let memory = spare(length).unwrap_or_else(|| vec![S::default(); length]);
+        #[cfg(test)]
+        let memory = spoilt::spoil(memory);
         Self { memory, length }
+    }
+}
+
+/// For tests, memory that holds what a test wants: nothing of it may show.
+#[cfg(test)]
+pub(crate) mod spoilt {
+    use std::cell::Cell;
+
+    use crate::sample::Sample;
+
+    thread_local! { static WITH: Cell<Option<u8>> = const { Cell::new(None) } }
+
+    /// What the thread's next buffers hold.
+    pub fn with(value: u8) {
+        WITH.set(Some(value));
+    }
+
+    pub fn spoil<S: Sample>(mut memory: Vec<S>) -> Vec<S> {
+        if let Some(value) = WITH.get() {
+            memory.fill(S::of(value.into()));
+        }
+        memory
     }
 }
 

@@ -183,6 +183,26 @@ mod tests {
     }
 
     #[test]
+    fn every_instruction_set_gives_the_same_values() {
+        let pixels: Vec<[u8; 3]> = (0..301u32).map(|i| [i, i * i, i * 7 + 3].map(|value| value as u8)).collect();
+        for layout in [Layout::Nchw, Layout::Nhwc] {
+            for channels in [Channels::Rgb, Channels::Bgr, Channels::Luma] {
+                let spec = InputSpec { width: 301, scale: 255.0, ..spec(layout, channels) };
+                let lines = Preprocessor::new(&spec).lines;
+                let (mut chosen, mut portable) = (vec![f32::NAN; spec.len()], vec![f32::NAN; spec.len()]);
+                normalise(&pixels, &spec, &lines, &mut chosen);
+                normalise_portable(&pixels, &spec, &lines, &mut portable);
+                assert_eq!(chosen, portable);
+                let first = (f32::from(if channels == Channels::Bgr { pixels[9][2] } else { pixels[9][0] }) / 255.0
+                    - 1.0)
+                    / 0.5;
+                let place = if layout == Layout::Nchw { 9 } else { 9 * channels.count() };
+                assert!(channels == Channels::Luma || (chosen[place] - first).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
     fn one_preprocessor_serves_images_of_every_shape() {
         let mut spec = spec(Layout::Nhwc, Channels::Rgb);
         (spec.resize, spec.fill) = (Resize::Letterbox, Some([9, 9, 9]));

@@ -1,6 +1,6 @@
 //! A convolution, a channelwise op and a pointwise convolution: the bottleneck of MobileNetV2, or a network's first three layers.
 //!
-//! The image between the last two has many channels, and early in a network it is larger than the second-level cache. So it is never
+//! The image between the last two has many channels, and early in a network it fills the second-level cache. So it is never
 //! there as a whole: a strip of its rows is swept (see `sweep`), goes through the pointwise convolution while it is still in the cache,
 //! and makes room for the next. No row is made twice, because the rings of all channels keep the rows that the next strip begins with.
 
@@ -27,9 +27,10 @@ pub struct Bottleneck {
 }
 
 impl Bottleneck {
-    /// Whether the image before the last convolution had better not be made as a whole.
+    /// Whether the image before the last convolution had better not be made as a whole: if it takes half of the second-level cache. It
+    /// would push out the input and itself. (A smaller one takes longer in strips: that of SqueezeNet's first layers.)
     pub fn suits(hidden: Shape) -> bool {
-        hidden.blocked_len() > cache::strip() / 3 * 2
+        hidden.blocked_len() > cache::strip() / 5 * 4
     }
 
     /// The convolution `before`, `op`, and the pointwise convolution `project`, whose input is what `op` makes.

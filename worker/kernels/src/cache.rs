@@ -1,4 +1,4 @@
-//! How much of an image is worked on at a time. Results do not depend on it.
+//! How much of an image is worked on at a time. Results do not depend on it, so machines with other caches give the same bits.
 
 use std::sync::OnceLock;
 

@@ -19,6 +19,9 @@ use crate::layout::BLOCK;
 use crate::panel::Panel;
 use crate::shape::{Shape, Unsupported, check_len};
 
+/// Floats of a ring of two blocks, at most: 48 KiB.
+const RING: usize = 12 * 1024;
+
 /// A channelwise op, alone or fused with the convolution before it.
 pub struct Sweep {
     before: Option<Direct>,
@@ -84,8 +87,8 @@ impl Sweep {
         op: Channelwise,
         rows: usize,
     ) -> Result<Self, Unsupported> {
-        // Two blocks at once, unless their rows would push each other out of the first-level cache.
-        let widest = if op.row_pixels() * op.window.reach(0) * 2 * BLOCK > cache::ring() { 1 } else { usize::MAX };
+        // Two blocks at once, unless their rows would push each other out of any first-level cache. How sums are rounded depends on it.
+        let widest = if op.row_pixels() * op.window.reach(0) * 2 * BLOCK > RING { 1 } else { usize::MAX };
         // The first strip needs all rows that its windows touch, later ones as many as these move on by.
         let rows = rows.min(op.output.height);
         let rows = op.window.touched(0, rows).max(rows * op.window.stride[0]);
@@ -198,6 +201,13 @@ impl Sweep {
         y.checked_sub(1).map_or(0, end).min(self.op.input.height)
     }
 
+    /// Whether a window covers an input row, rather than those before and after.
+    fn is_read(&self, row: usize) -> bool {
+        let [stride, _] = self.op.window.stride;
+        let reach = self.op.window.reach(0);
+        reach >= stride || (row + self.op.window.padding[0]) % stride < reach
+    }
+
     /// Sweeps over one group of blocks. `produce` writes an input row into the ring, which it gets from the place of
     /// the first block's first pixel on.
     fn group(
@@ -214,9 +224,10 @@ impl Sweep {
         for first in strip.rows.clone().step_by(self.together) {
             let rows = first..strip.rows.end.min(first + self.together);
             let end = self.made_before(rows.end);
-            next = next.max((first * self.op.window.stride[0]).saturating_sub(top));
             while next < end {
-                produce(next, &mut ring[self.places[next + top] + left * BLOCK..]);
+                if self.is_read(next) {
+                    produce(next, &mut ring[self.places[next + top] + left * BLOCK..]);
+                }
                 next += 1;
             }
             for (ring, block) in ring.chunks_exact(self.block_len).zip(blocks.clone()) {

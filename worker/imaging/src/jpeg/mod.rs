@@ -20,6 +20,8 @@ mod progressive;
 mod scale;
 mod scan;
 mod sequential;
+#[cfg(test)]
+mod stale;
 mod window;
 
 #[cfg(target_arch = "x86_64")]
@@ -107,7 +109,7 @@ fn read_with<S: Sample, L: Lanes>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{geometry::Part, sample::Fine};
+    use crate::{buffers::spoilt, geometry::Part, sample::Fine};
 
     #[test]
     fn every_instruction_set_gives_the_same_pixels() {
@@ -161,7 +163,12 @@ mod tests {
                 let read = if portable { read_with::<Fine, [i32; 8]> } else { read::<Fine> };
                 read(&mut file, &frame, color, &window)
             };
-            match (read(false), read(true)) {
+            // Each in memory of its own, of which nothing may show.
+            let read = |portable: bool, memory: u8| {
+                spoilt::with(memory);
+                read(portable)
+            };
+            match (read(false, 0), read(true, 255)) {
                 (Ok(chosen), Ok(portable)) => {
                     assert_eq!(chosen, portable, "round {round}");
                     if chosen.1 { whole += 1 } else { cut += 1 }

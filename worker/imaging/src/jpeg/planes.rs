@@ -64,11 +64,12 @@ impl<S: Sample> Plane<S> {
     pub fn settle(&mut self, strip: &Strip, columns: Range<usize>, rows: Range<usize>) {
         let columns = columns.start * strip.side..columns.end * strip.side;
         let rows = strip.distance((0, rows.start))..strip.distance((0, rows.end));
+        let is_new = rows.end > self.made;
         self.made = self.made.max(rows.end);
         let rows = self.samples[rows].chunks_exact_mut(self.stride).zip(strip.values.chunks_exact(self.stride));
         let fraction = self.size.fraction();
         for (samples, values) in rows {
-            if columns.start == 0 {
+            if is_new && columns.start == 0 {
                 // If the data ends before the others come.
                 samples[columns.end..].fill(grey());
             }
@@ -280,7 +281,7 @@ fn ycc<S: Sample>(y: S, cb: S, cr: S) -> [S; 3] {
 #[inline(always)]
 fn whole_ycc<S: Sample>(y: S, cb: S, cr: S) -> [S; 3] {
     let [y, cb, cr] = [y.steps() as i16, cb.steps() as i16 - 128, cr.steps() as i16 - 128];
-    // Half of a product, rounded: the higher sixteen bits, and the first of the lower ones.
+    // The upper half of a product, rounded: the first of the lower bits is added.
     let rounded = |product: i32| (product >> 16) as i16 + (product as u16 >> 15) as i16;
     let product = |factor: i16, value: i16| i32::from(factor) * i32::from(value);
     let r = y + cr + rounded(product(26_345, cr));

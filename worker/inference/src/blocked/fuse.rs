@@ -182,7 +182,8 @@ fn into_bottlenecks(mut layers: Vec<Layer>, outputs: &mut [Id], is_large: fn(Sha
         let Kind::Swept(swept) = &hidden.kind else {
             continue;
         };
-        if convolution.window == Window::pointwise()
+        if swept.project.is_none()
+            && convolution.window == Window::pointwise()
             && convolution.groups == 1
             && uses[layers[id].inputs[0]] == 1
             && is_large(hidden.shape)

@@ -131,13 +131,10 @@ impl Network {
     }
 
     /// An expansion, a depthwise convolution or pool, a projection, and perhaps the sum with where it began.
-    fn bottleneck(&mut self) {
+    pub(super) fn bottleneck(&mut self) {
         let (value, [_, channels, height, width]) = (self.last(), self.shape());
-        let pointwise = |from: usize, to: usize| {
-            PoolSpec::new(DataFormat::NCHW, tvec![1, 1], PaddingSpec::Valid, None, None, from, to)
-        };
         let hidden = [20, 32, 48][self.below(3)];
-        self.convolve(pointwise(channels, hidden), 1);
+        self.pointwise(hidden);
         self.relu();
         if self.below(4) == 0 {
             self.pool();
@@ -145,11 +142,17 @@ impl Network {
             self.depthwise();
         }
         let [_, _, new_height, new_width] = self.shape();
-        self.convolve(pointwise(hidden, channels), 1);
+        self.pointwise(channels);
         if (new_height, new_width) == (height, width) && self.below(2) == 0 {
             let sum = self.wire(math::add(), &[value, self.last()]);
             self.push(sum);
         }
+    }
+
+    pub(super) fn pointwise(&mut self, outputs: usize) {
+        let [_, channels, ..] = self.shape();
+        let spec = PoolSpec::new(DataFormat::NCHW, tvec![1, 1], PaddingSpec::Valid, None, None, channels, outputs);
+        self.convolve(spec, 1);
     }
 
     fn scalar(&mut self, value: f32) -> OutletId {

@@ -42,6 +42,28 @@ fn random_networks_give_the_numbers_of_tract() {
 }
 
 #[test]
+fn nothing_is_lost_between_projections_that_follow_each_other() {
+    for seed in 0..40 {
+        let mut network = Network::new(seed);
+        network.convolution(1);
+        network.bottleneck();
+        // As many channels as the hidden image may have, so that either projection could read it.
+        for outputs in [32, 20, 48, 32] {
+            network.pointwise(outputs);
+        }
+        network.bottleneck();
+        let model = network.finish();
+        let image = Network::new(seed + 1000).tensor(model.input_fact(0).unwrap().shape.as_concrete().unwrap());
+        let rewritten = runs::rewrite(&model, Isa::best(), |_| true).unwrap();
+        assert_eq!(blocked(&rewritten), 1, "network {seed}");
+        let (actual, wanted) = (run(rewritten, &image), run(model, &image));
+        let largest = wanted.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        let close = |(actual, wanted): (&f32, &f32)| (actual - wanted).abs() / largest < 2e-5;
+        assert!(actual.iter().zip(&wanted).all(close), "network {seed}: {actual:?}, not {wanted:?}");
+    }
+}
+
+#[test]
 fn a_graph_without_convolutions_stays_as_it_is() {
     let mut network = Network::new(1);
     network.relu();
