@@ -136,6 +136,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too much for an interpreter, which has small::bottlenecks")]
     fn strips_of_any_height_give_the_same_bits() {
         let (planar, pointwise) = (Window::square(3, 2, 1), Window::pointwise());
         for isa in Isa::available() {
