@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kernels::{
-    Activation, Buffer, ChannelMap, Channelwise, Convolution, ConvolutionSpec, DepthwiseSpec, Isa, Product,
+    Activation, Bottleneck, Buffer, ChannelMap, Channelwise, Convolution, ConvolutionSpec, DepthwiseSpec, Isa, Product,
     ProductSpec, Shape, Source, Sweep, Window, activate, add, global_average, scale_channels, to_blocked, to_planar,
 };
 
@@ -78,6 +78,31 @@ fn sweeps(criterion: &mut Criterion) {
         let before = spec(Shape::new(3, 224, 224), 64, Window::square(3, 2, 0), &weights);
         let op = Sweep::after(isa, &before, pool).expect("a sweep");
         measure("first 3x3/2 + max-pool", 2 * 27 * 64 * 111 * 111, op);
+    }
+}
+
+/// The first bottlenecks of MobileNetV2, whose large images are never made as a whole.
+fn bottlenecks(criterion: &mut Criterion) {
+    for isa in Isa::available() {
+        let mut group = criterion.benchmark_group(format!("bottleneck {isa:?}"));
+        for (channels, side, hidden, stride) in [(16, 112, 96, 2), (24, 56, 144, 1)] {
+            let (middle, outputs) = (Shape::new(hidden, side, side), 24);
+            let (expand, nine, last) = (values(channels * hidden), values(hidden * 9), values(outputs * hidden));
+            let (window, activation) = (Window::square(3, stride, 1), Activation::RELU6);
+            let depthwise = DepthwiseSpec { input: middle, window, weights: &nine, bias: None, activation };
+            let depthwise = Channelwise::depthwise(isa, &depthwise).expect("an op");
+            let before = spec(Shape::new(channels, side, side), hidden, Window::pointwise(), &expand);
+            let swept = Shape::new(hidden, side / stride, side / stride);
+            let project = spec(swept, outputs, Window::pointwise(), &last);
+            let op = Bottleneck::new(isa, &before, depthwise, &project).expect("a bottleneck");
+            let x = Buffer::copied(&values(op.input_len()));
+            let mut out = Buffer::zeroed(op.output().blocked_len());
+            let mut scratch = Buffer::default();
+            let flops = 2 * channels * middle.planar_len() + (18 + 2 * outputs) * swept.planar_len();
+            group.throughput(Throughput::Elements(flops as u64));
+            let name = format!("expand {channels} + depthwise {hidden}x{side}/{stride} + project to {outputs}");
+            group.bench_function(name, |bencher| bencher.iter(|| op.run(&x, None, &mut out, &mut scratch)));
+        }
     }
 }
 
@@ -158,6 +183,6 @@ fn moves(criterion: &mut Criterion) {
 criterion_group! {
     name = ops;
     config = Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_millis(500));
-    targets = convolutions, sweeps, products, passes, moves
+    targets = convolutions, sweeps, bottlenecks, products, passes, moves
 }
 criterion_main!(ops);
