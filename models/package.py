@@ -54,6 +54,7 @@ def arguments(given=None):
     parser.add_argument("--resize-to", type=int, help="shorter side before the crop; default: 256 for a 224 crop")
     parser.add_argument("--filter", choices=reference.FILTERS, default="bilinear")
     parser.add_argument("--fill", type=int, nargs=3, metavar=("R", "G", "B"), help="letterbox only")
+    parser.add_argument("--full-decode", action="store_true", default=None, help="decode JPEGs at full size, however large")
     parser.add_argument("--scale", type=float)
     parser.add_argument("--mean", type=float, nargs="+")
     parser.add_argument("--std", type=float, nargs="+")
@@ -86,12 +87,13 @@ def model_spec(args, runtime):
     if channels == 1:
         spec["channels"] = "L"
         spec["mean"], spec["std"] = spec["mean"][:1], spec["std"][:1]
-    for key in ("channels", "resize", "resize_to", "filter", "fill", "scale", "mean", "std"):
+    for key in ("channels", "resize", "resize_to", "filter", "fill", "full_decode", "scale", "mean", "std"):
         if getattr(args, key) is not None:
             spec[key] = getattr(args, key)
     if spec["resize"] == "shorter-side":
         spec.setdefault("resize_to", round(max(height, width) * 256 / 224))
-    order = ["layout", "height", "width", "channels", "resize", "resize_to", "filter", "fill", "scale", "mean", "std"]
+    order = ["layout", "height", "width", "channels", "resize", "resize_to", "filter", "fill", "full_decode", "scale", "mean",
+             "std"]
     spec = {key: spec[key] for key in order if key in spec}
     count = 1 if spec["channels"] == "L" else 3
     if channels not in (None, count):

@@ -21,6 +21,11 @@ FILTERS = {
 def preprocess(image, spec):
     """The input tensor of one Pillow image, float32, with the batch axis; `spec` is the `[input]` of model.toml."""
     image = ImageOps.exif_transpose(image).convert("L" if spec["channels"] == "L" else "RGB")
+    return normalise(pixels(image, spec), spec)
+
+
+def pixels(image, spec):
+    """What the tensor is made of: `[height, width, bands]` of the image, resized and cropped."""
     size = (spec["width"], spec["height"])
     filter = FILTERS[spec["filter"]]
     if spec["resize"] == "stretch":
@@ -32,7 +37,11 @@ def preprocess(image, spec):
         image = resize(image, (round(image.width * ratio), round(image.height * ratio)), filter)
         left, top = (image.width - size[0]) // 2, (image.height - size[1]) // 2
         image = image.crop((left, top, left + size[0], top + size[1]))
-    pixels = np.asarray(image, np.float32).reshape(size[1], size[0], -1)
+    return np.asarray(image, np.float32).reshape(size[1], size[0], -1)
+
+
+def normalise(pixels, spec):
+    """Pixels, `[height, width, channels]`, in the order and with the values that the model wants."""
     if spec["channels"] == "BGR":
         pixels = pixels[:, :, ::-1]
     pixels = (pixels / np.float32(spec["scale"]) - np.float32(spec["mean"])) / np.float32(spec["std"])

@@ -18,6 +18,7 @@ static SPEC: LazyLock<InputSpec> = LazyLock::new(|| InputSpec {
     resize_to: Some(8),
     filter: Filter::Bilinear,
     fill: None,
+    full_decode: false,
     scale: 255.0,
     mean: vec![0.0; 3],
     std: vec![1.0; 3],

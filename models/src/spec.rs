@@ -48,6 +48,9 @@ pub struct InputSpec {
     /// For `letterbox`: the colour of the bars, R, G, B, 0–255.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fill: Option<[u8; 3]>,
+    /// Whether JPEGs are decoded at full size where a reduced scale has pixels enough.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub full_decode: bool,
     /// Pixel values, 0–255, are divided by this first.
     pub scale: f32,
     /// Subtracted per channel, in the order of `channels` (one value for `L`).
@@ -246,6 +249,9 @@ mod tests {
         assert_eq!(spec.input.layout, Layout::Nchw);
         assert_eq!(spec.input.filter, Filter::Bilinear);
         assert_eq!(spec.input.len(), 3 * 224 * 224);
+        assert!(!spec.input.full_decode);
+        let in_full = SQUEEZENET.replace("scale = 1.0", "scale = 1.0\nfull_decode = true");
+        assert!(ModelSpec::parse(&in_full).unwrap().input.full_decode);
     }
 
     #[test]

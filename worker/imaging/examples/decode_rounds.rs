@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         resize_to: Some(256),
         filter: Filter::Bilinear,
         fill: None,
+        full_decode: false,
         scale: 255.0,
         mean: vec![0.485, 0.456, 0.406],
         std: vec![0.229, 0.224, 0.225],

@@ -21,7 +21,7 @@ impl Need<'_> {
     pub fn reduction(&self, width: u32, height: u32) -> u32 {
         let (to_width, to_height) = match self {
             // The nearest pixel of a reduced image would be a mean.
-            Self::Tensor(spec) if spec.filter == Filter::Nearest => return 1,
+            Self::Tensor(spec) if spec.full_decode || spec.filter == Filter::Nearest => return 1,
             Self::Tensor(spec) => Plan::new(spec, width, height).scaled,
             Self::Thumbnail(side) => fit((width, height), (*side, *side)),
         };
@@ -127,6 +127,7 @@ mod tests {
             resize_to,
             filter: Filter::Bilinear,
             fill: None,
+            full_decode: false,
             scale: 255.0,
             mean: vec![0.0; 3],
             std: vec![1.0; 3],
@@ -165,6 +166,8 @@ mod tests {
         assert_eq!(need.reduction(500, 375), 1);
         let nearest = InputSpec { filter: Filter::Nearest, ..shorter };
         assert_eq!(Need::Tensor(&nearest).reduction(4096, 4096), 1);
+        let in_full = InputSpec { full_decode: true, ..spec(Resize::ShorterSide, Some(256)) };
+        assert_eq!(Need::Tensor(&in_full).reduction(4096, 4096), 1);
         assert_eq!(Need::Thumbnail(160).reduction(4000, 3000), 8);
     }
 

@@ -154,6 +154,7 @@ mod tests {
             resize_to: None,
             filter: Filter::Bilinear,
             fill: None,
+            full_decode: false,
             scale: 2.0,
             mean: [1.0, 2.0, 3.0][..count].to_vec(),
             std: [0.5, 4.0, 8.0][..count].to_vec(),

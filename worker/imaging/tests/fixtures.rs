@@ -69,6 +69,7 @@ fn plain(width: u32, height: u32, resize: Resize, filter: Filter) -> InputSpec {
         resize_to: None,
         filter,
         fill: None,
+        full_decode: false,
         scale: 1.0,
         mean: vec![0.0; 3],
         std: vec![1.0; 3],
@@ -136,6 +137,8 @@ fn reduced_pixels_are_nearly_those_of_a_draft() {
         if largest > 3 || mean > 0.5 {
             wrong.push(format!("{}: differs by up to {largest}, {mean:.3} on average", case.reference));
         }
+        let in_full = decode(&bytes, &Limits::default(), &InputSpec { full_decode: true, ..spec }).unwrap();
+        assert!(in_full.pixels() == whole.pixels(), "{}", case.file);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

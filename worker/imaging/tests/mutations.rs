@@ -56,6 +56,7 @@ fn spec(side: u32) -> InputSpec {
         resize_to: Some(side + 2),
         filter: Filter::Lanczos,
         fill: None,
+        full_decode: false,
         scale: 255.0,
         mean: vec![0.5; 3],
         std: vec![0.5; 3],

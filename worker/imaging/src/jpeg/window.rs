@@ -70,6 +70,7 @@ mod tests {
             resize_to: Some(times * side),
             filter: Filter::Bilinear,
             fill: None,
+            full_decode: false,
             scale: 1.0,
             mean: vec![0.0; 3],
             std: vec![1.0; 3],
