@@ -8,11 +8,11 @@ from PIL import Image
 PIXELS = (4000, 3000)
 
 
-def enlarged(path):
+def enlarged(path, filter=Image.Resampling.BICUBIC):
     """A photo scaled up to 12 megapixels, upright or lying as it was."""
     image = Image.open(path).convert("RGB")
     size = PIXELS if image.width >= image.height else PIXELS[::-1]
-    return image.resize(size, Image.Resampling.BICUBIC)
+    return image.resize(size, filter)
 
 
 def noisy(image, seed, sigma=4.0):
