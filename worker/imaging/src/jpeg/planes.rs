@@ -164,31 +164,33 @@ fn short<S: Sample>(sample: S) -> u16 {
     sample.steps() as u16
 }
 
-/// Interpolates a row of more than two samples to twice as many: three parts of the nearer sample, one of the next.
+/// Interpolates a row to twice as many samples: three parts of the nearer sample, one of the next.
 #[inline(always)]
 fn double<S: Sample>(row: &[S], out: &mut [S]) {
-    let at = |i: usize| short(row[i.min(row.len() - 1)]);
-    for (i, out) in out.chunks_mut(2).enumerate() {
-        let near = 3 * at(i);
-        let (before, after) = (at(i.saturating_sub(1)), at(i + 1));
-        out[0] = S::of((near + before + 1) >> 2);
-        if let Some(out) = out.get_mut(1) {
-            *out = S::of((near + after + 2) >> 2);
-        }
-    }
+    let pair = |before: S, near: S, after: S| {
+        let near = 3 * short(near);
+        [S::of((near + short(before) + 1) >> 2), S::of((near + short(after) + 2) >> 2)]
+    };
+    in_pairs(row, out, pair);
 }
 
 /// The same for sums of two rows, which are four times as large.
 #[inline(always)]
 fn double_sums<S: Sample>(sums: &[u16], out: &mut [S]) {
-    let last = sums.len() - 1;
-    let pairs = out.chunks_mut(2);
-    for ((i, out), &near) in pairs.enumerate().zip(sums) {
-        let (before, after) = (sums[i.saturating_sub(1)], sums[(i + 1).min(last)]);
-        out[0] = S::of((3 * near + before + 8) >> 4);
-        if let Some(out) = out.get_mut(1) {
-            *out = S::of((3 * near + after + 7) >> 4);
-        }
+    in_pairs(sums, out, |before, near, after| {
+        [S::of((3 * near + before + 8) >> 4), S::of((3 * near + after + 7) >> 4)]
+    });
+}
+
+/// Makes two samples of each and of those beside it; at the edges, what is beyond is as what is there.
+#[inline(always)]
+fn in_pairs<T: Copy, S>(row: &[T], out: &mut [S], pair: impl Fn(T, T, T) -> [S; 2]) {
+    let (pairs, _) = out.as_chunks_mut::<2>();
+    let last = row.len() - 1;
+    pairs[0] = pair(row[0], row[0], row[last.min(1)]);
+    pairs[last] = pair(row[last.saturating_sub(1)], row[last], row[last]);
+    for (out, beside) in pairs[1..].iter_mut().zip(row.windows(3)) {
+        *out = pair(beside[0], beside[1], beside[2]);
     }
 }
 
