@@ -245,7 +245,7 @@ mod tests {
         for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
             for scaled in (1..=20).chain([40, 101, 230]) {
                 let scale = 101.0 / scaled as f64;
-                let axis = Axis { pixels: 101, means: Means::NONE, scale, first: 0, count: scaled };
+                let axis = Axis { pixels: 101, means: Means::NONE, scale, first: 0, count: scaled, mirrored: None };
                 let mut made = Vec::new();
                 // The largest sums above white and below black are those of stripes.
                 for mut across in

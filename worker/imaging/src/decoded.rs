@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::geometry::Part;
-use crate::sample::{Fine, Sample, Samples};
+use crate::pixels::{Pixels, Samples};
+use crate::sample::{Fine, Sample};
 use crate::{Format, orientation::Orientation};
 
 /// The pixels of one image, the right way up, in RGB; perhaps at a reduced scale, and only those that the input counts which
@@ -20,8 +21,9 @@ pub struct Decoded {
     /// What the file was.
     pub format: Format,
     pixels: Samples,
-    pixel_width: u32,
-    pixel_height: u32,
+    /// Columns and rows of these, as they are stored.
+    stored: (usize, usize),
+    orientation: Orientation,
     means: (Means, Means),
 }
 
@@ -69,14 +71,10 @@ impl Raster {
         Self { width, height, reduction: 1, part, pixels: Samples::Bytes(pixels.into()), truncated, orientation }
     }
 
-    /// Turns the pixels the right way up.
+    /// The image as it is shown. Its pixels are turned when they are few: after they are resized.
     pub fn into_decoded(self, format: Format) -> Decoded {
         let Self { width, height, reduction, part, pixels, truncated, orientation } = self;
-        let (columns, rows) = (part.columns.len(), part.rows.len());
-        let pixels = match pixels {
-            Samples::Bytes(pixels) => Samples::Bytes(orientation.apply(pixels, columns, rows)),
-            Samples::Fine(pixels) => Samples::Fine(orientation.apply(pixels, columns, rows)),
-        };
+        let stored = (part.columns.len(), part.rows.len());
         let means = |flip: bool, full: u32, there: Range<usize>| {
             let (of, last) = (reduction as usize, full.div_ceil(reduction) as usize);
             let (before, skipped) = if flip { (last * of - full as usize, last - there.end) } else { (0, there.start) };
@@ -85,8 +83,7 @@ impl Raster {
         let means = orientation
             .size((means(orientation.flip_u, width, part.columns), means(orientation.flip_v, height, part.rows)));
         let (width, height) = orientation.size((width, height));
-        let (pixel_width, pixel_height) = orientation.size((columns as u32, rows as u32));
-        Decoded { width, height, truncated, format, pixels, pixel_width, pixel_height, means }
+        Decoded { width, height, truncated, format, pixels, stored, orientation, means }
     }
 }
 
@@ -94,19 +91,63 @@ impl Decoded {
     /// RGB8, row by row from the top: `pixel_size` pixels.
     pub fn pixels(&self) -> Cow<'_, [u8]> {
         match &self.pixels {
-            Samples::Bytes(pixels) => Cow::Borrowed(pixels),
-            Samples::Fine(pixels) => pixels.iter().map(|&sample| rounded(sample)).collect(),
+            Samples::Bytes(pixels) => self.shown(pixels),
+            Samples::Fine(pixels) => self.shown(pixels).iter().map(|&sample| rounded(sample)).collect(),
         }
     }
 
-    /// The same, as precise as they are.
-    pub(crate) fn samples(&self) -> &Samples {
-        &self.pixels
+    /// The right way up.
+    fn shown<'a, S: Sample>(&self, pixels: &'a Pixels<S>) -> Cow<'a, [S]> {
+        let pixels = pixels.all(self.stored.0 * 3);
+        if self.orientation == Orientation::default() {
+            return pixels;
+        }
+        let mut shown = vec![S::default(); pixels.len()];
+        self.orientation.apply(&pixels, self.stored, &mut shown);
+        Cow::Owned(shown)
     }
 
     /// Width and height of [`pixels`](Self::pixels): those of the image, or less at a reduced scale or of a part.
     pub fn pixel_size(&self) -> (u32, u32) {
-        (self.pixel_width, self.pixel_height)
+        let (columns, rows) = self.stored;
+        self.orientation.size((columns as u32, rows as u32))
+    }
+
+    /// The pixels as they are stored, as precise as they are.
+    pub(crate) fn samples(&self) -> &Samples {
+        &self.pixels
+    }
+
+    /// Columns and rows of these.
+    pub(crate) fn stored_size(&self) -> (usize, usize) {
+        self.stored
+    }
+
+    /// How these are shown.
+    pub(crate) fn orientation(&self) -> Orientation {
+        self.orientation
+    }
+
+    /// With all pixels made.
+    #[cfg(test)]
+    pub(crate) fn stored(&self) -> Self {
+        let row = self.stored.0 * 3;
+        let pixels = match &self.pixels {
+            Samples::Bytes(pixels) => Samples::Bytes(pixels.all(row).to_vec().into()),
+            Samples::Fine(pixels) => Samples::Fine(pixels.all(row).to_vec().into()),
+        };
+        Self { pixels, ..self.clone() }
+    }
+
+    /// With all pixels made, and the right way up.
+    #[cfg(test)]
+    pub(crate) fn upright(&self) -> Self {
+        let pixels = match &self.pixels {
+            Samples::Bytes(pixels) => Samples::Bytes(self.shown(pixels).to_vec().into()),
+            Samples::Fine(pixels) => Samples::Fine(self.shown(pixels).to_vec().into()),
+        };
+        let stored = self.orientation.size(self.stored);
+        Self { pixels, stored, orientation: Orientation::default(), ..self.clone() }
     }
 
     /// How the pixels stand for those of the full image, across and down.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{buffers::Buffer, geometry::Part, sample::Sample};
+use crate::{geometry::Part, sample::Sample};
 
 /// How stored pixels become displayed pixels: the displayed pixel `(x, y)` is the stored pixel `(u, v)`, where
 /// `(u, v)` is `(y, x)` if the axes are swapped and `(x, y)` otherwise, counted from the far end where flipped.
@@ -46,18 +46,10 @@ impl Orientation {
         Part { columns: turned(self.flip_u, columns, width), rows: turned(self.flip_v, rows, height) }
     }
 
-    /// Turns stored RGB pixels (`height` rows of `width`) into displayed ones.
-    pub fn apply<S: Sample>(self, pixels: Buffer<S>, width: usize, height: usize) -> Buffer<S> {
-        debug_assert_eq!(pixels.len(), width * height * 3);
-        if self == Self::default() {
-            return pixels;
-        }
-        self.turned(&pixels, width, height)
-    }
-
-    fn turned<S: Sample>(self, pixels: &[S], width: usize, height: usize) -> Buffer<S> {
-        let (stored, _) = pixels.as_chunks::<3>();
-        let mut shown = Buffer::new(pixels.len());
+    /// Turns stored RGB pixels (`height` rows of `width`) into displayed ones, as many.
+    pub fn apply<S: Sample>(self, stored: &[S], (width, height): (usize, usize), shown: &mut [S]) {
+        debug_assert_eq!((stored.len(), shown.len()), (width * height * 3, width * height * 3));
+        let (stored, _) = stored.as_chunks::<3>();
         let (out, _) = shown.as_chunks_mut::<3>();
         let (out_width, out_height) = self.size((width, height));
         let u_of = |u: usize| if self.flip_u { width - 1 - u } else { u };
@@ -70,7 +62,7 @@ impl Orientation {
                     row.reverse();
                 }
             }
-            return shown;
+            return;
         }
         for top in (0..out_height).step_by(TILE) {
             for left in (0..out_width).step_by(TILE) {
@@ -82,13 +74,18 @@ impl Orientation {
                 }
             }
         }
-        shown
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn turned(orientation: Orientation, stored: &[u8], width: usize, height: usize) -> Vec<u8> {
+        let mut shown = vec![0; stored.len()];
+        orientation.apply(stored, (width, height), &mut shown);
+        shown
+    }
 
     /// A 3×2 image whose pixels are named by letters, and how each orientation shows it.
     #[test]
@@ -106,7 +103,7 @@ mod tests {
             (9, "abcdef"),
         ] {
             let orientation = Orientation::from_exif(value);
-            assert_eq!(orientation.apply(named("abcdef").into(), 3, 2), named(shown).into(), "orientation {value}");
+            assert_eq!(turned(orientation, &named("abcdef"), 3, 2), named(shown), "orientation {value}");
             assert_eq!(orientation.size((3, 2)), if (5..=8).contains(&value) { (2, 3) } else { (3, 2) });
         }
     }
@@ -125,10 +122,10 @@ mod tests {
         for value in 1..=8 {
             let orientation = Orientation::from_exif(value);
             let part = Part { columns: 1..3, rows: 0..2 };
-            let shown = cut(&orientation.apply(stored.clone().into(), 4, 3), orientation.size((4, 3)).0, &part);
+            let shown = cut(&turned(orientation, &stored, 4, 3), orientation.size((4, 3)).0, &part);
             let there = orientation.stored(part, (4, 3));
-            let turned = orientation.apply(cut(&stored, 4, &there).into(), there.columns.len(), there.rows.len());
-            assert_eq!(turned, shown.into(), "orientation {value}");
+            let turned = turned(orientation, &cut(&stored, 4, &there), there.columns.len(), there.rows.len());
+            assert_eq!(turned, shown, "orientation {value}");
         }
     }
 
@@ -136,8 +133,7 @@ mod tests {
     fn tiles_cover_sizes_that_are_no_multiple_of_them() {
         let (width, height) = (TILE * 2 + 5, TILE + 3);
         let pixels: Vec<u8> = (0..width * height * 3).map(|i| (i * 7 % 251) as u8).collect();
-        let turned = Orientation::from_exif(6).apply(pixels.clone().into(), width, height);
-        let back = Orientation::from_exif(8).apply(turned, height, width);
-        assert_eq!(back, pixels.into());
+        let shown = turned(Orientation::from_exif(6), &pixels, width, height);
+        assert_eq!(turned(Orientation::from_exif(8), &shown, height, width), pixels);
     }
 }

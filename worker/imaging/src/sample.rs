@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt::Debug;
 use std::thread::LocalKey;
 
-use crate::buffers::{Buffer, Spare};
+use crate::buffers::Spare;
 
 /// A value from 0 to 255: a byte, as usual decoders have it, or with bits after the point. Rounding to bytes is most of
 /// what a reduced image differs by from the full one, so reduced images keep fractions until they are resized.
@@ -73,11 +73,4 @@ impl Sample for Fine {
         thread_local! { static SPARE: RefCell<Spare<Fine>> = const { RefCell::new(Vec::new()) } }
         &SPARE
     }
-}
-
-/// Samples of either type.
-#[derive(Clone, Debug)]
-pub(crate) enum Samples {
-    Bytes(Buffer<u8>),
-    Fine(Buffer<Fine>),
 }

@@ -22,6 +22,8 @@ pub(crate) struct Axis {
     pub first: usize,
     /// How many are wanted.
     pub count: usize,
+    /// If what there is of the pixels is stored from the far end on: how many these are. Target pixels then come from the far end on, too.
+    pub mirrored: Option<usize>,
 }
 
 impl Axis {
@@ -116,8 +118,23 @@ impl Taps {
             };
             self.push(first - axis.means.skipped, fraction);
         }
+        if let Some(there) = axis.mirrored {
+            self.mirror(there);
+        }
         self.made = Some((filter, axis, fraction));
         true
+    }
+
+    /// Turns the axis round, of so many source pixels.
+    fn mirror(&mut self, there: usize) {
+        self.weights.reverse();
+        let firsts: Vec<_> = self.windows().map(|(first, weights)| (first, weights.len())).collect();
+        self.windows.clear();
+        let mut end = 0;
+        for (first, length) in firsts.into_iter().rev() {
+            end += length;
+            self.windows.push(Window { first: there - first - length, end });
+        }
     }
 
     /// Adds a target pixel whose weights are those in `exact`, of the source pixels from `first` on.
@@ -209,8 +226,14 @@ mod tests {
         for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
             for (pixels, scaled) in [(1, 256), (500, 341), (375, 256), (256, 256), (65_535, 3), (7, 5)] {
                 let scale = f64::from(pixels) / f64::from(scaled);
-                let axis =
-                    Axis { pixels: pixels as usize, means: Means::NONE, scale, first: 0, count: scaled as usize };
+                let axis = Axis {
+                    pixels: pixels as usize,
+                    means: Means::NONE,
+                    scale,
+                    first: 0,
+                    count: scaled as usize,
+                    mirrored: None,
+                };
                 taps.set(filter, axis, FRACTION);
                 assert_eq!(taps.windows().count(), scaled as usize);
                 for (first, weights) in taps.windows() {
@@ -247,7 +270,14 @@ mod tests {
                 [(2, 0, 4000, 930), (4, 3, 4001, 341), (4, 0, 3000, 256), (8, 5, 4003, 240)]
             {
                 let scale = pixels as f64 / scaled as f64;
-                let axis = Axis { pixels, means: Means { of, before, skipped: 0 }, scale, first: 20, count: 100 };
+                let axis = Axis {
+                    pixels,
+                    means: Means { of, before, skipped: 0 },
+                    scale,
+                    first: 20,
+                    count: 100,
+                    mirrored: None,
+                };
                 // Exact for a parabola, near for what is only smooth: the second is a wave of 60 pixels.
                 let [full, reduced] = both(filter, axis, |x| 100.0 + x / 20.0 - (x - 900.0).powi(2) / 20_000.0);
                 assert!(
@@ -271,6 +301,7 @@ mod tests {
                 scale: pixels as f64 / 3.0,
                 first: 0,
                 count: 3,
+                mirrored: None,
             };
             taps.set(Filter::Lanczos, axis, FRACTION);
             for (first, weights) in taps.windows() {

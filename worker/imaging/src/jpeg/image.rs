@@ -1,4 +1,4 @@
-//! The image while its scans are read: from blocks to samples to RGB.
+//! The image while its scans are read: from blocks to samples.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -7,13 +7,14 @@ use super::bits::Bits;
 use super::file::{File, Segment};
 use super::frame::{Component, Frame};
 use super::lanes::Lanes;
-use super::planes::{Color, Plane, Strip, rgb};
+use super::planes::{Color, Plane, Strip};
 use super::progressive::{Pass, Stored};
+use super::rows::Rows;
 use super::scale::Scale;
 use super::scan::{Carry, End, Groups, Member, Scan};
 use super::sequential::{Plan, Row, Sequential};
 use super::window::Window;
-use crate::{DecodeError, buffers::Buffer, geometry::Part, sample::Sample};
+use crate::{DecodeError, sample::Sample};
 
 /// Most scans of a file; none that makes sense has more, and each costs a walk over the whole image.
 const MOST_SCANS: usize = 200;
@@ -127,20 +128,9 @@ impl<'a, S: Sample> Image<'a, S> {
         self.planes.iter_mut().for_each(Plane::grey);
     }
 
-    /// What is wanted of the image, in RGB.
-    #[inline(always)]
-    pub fn pixels(&self, color: Color) -> Buffer<S> {
-        let Part { columns, rows } = &self.window.part;
-        let mut pixels = Buffer::new(columns.len() * rows.len() * 3);
-        let (mut sums, mut lines) = (Vec::new(), vec![Vec::new(); self.planes.len()]);
-        for (y, out) in rows.clone().zip(pixels.chunks_exact_mut(columns.len() * 3)) {
-            let mut components = [&[][..]; 4];
-            for ((row, plane), line) in components.iter_mut().zip(&self.planes).zip(&mut lines) {
-                *row = plane.row(y, columns, &mut sums, line);
-            }
-            rgb(color, components, out);
-        }
-        pixels
+    /// What is wanted of the image.
+    pub fn rows(self, color: Color) -> Rows<S> {
+        Rows::new(self.planes, color, self.window.part.clone())
     }
 }
 

@@ -17,6 +17,7 @@ mod looks;
 mod means;
 mod planes;
 mod progressive;
+mod rows;
 mod scale;
 mod scan;
 mod sequential;
@@ -26,9 +27,10 @@ mod window;
 
 #[cfg(target_arch = "x86_64")]
 use self::lanes::Avx2;
+pub(crate) use self::rows::{Room, Rows};
 use self::{file::File, frame::Frame, image::Image, lanes::Lanes, planes::Color, window::Window};
-use crate::sample::{Sample, Samples};
-use crate::{DecodeError, Limits, buffers::Buffer, decoded::Raster, geometry::Need, metadata};
+use crate::pixels::{Pixels, Samples};
+use crate::{DecodeError, Limits, decoded::Raster, geometry::Need, metadata, sample::Sample};
 
 /// Decodes a JPEG, at a reduced scale where `need` allows it. What a cut file lacks is grey.
 pub(crate) fn decode(bytes: &[u8], limits: &Limits, need: &Need<'_>) -> Result<Raster, DecodeError> {
@@ -55,25 +57,25 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits, need: &Need<'_>) -> Result<R
     Ok(Raster { width, height, reduction, part: window.part, pixels, truncated: !whole, orientation })
 }
 
-/// Reads the scans of a file to RGB: bytes at full size, with fractions at a reduced one. `false`: the file ended early.
+/// Reads the scans of a file: to bytes at full size, with fractions at a reduced one. `false`: the file ended early.
 fn samples(file: &mut File<'_>, frame: &Frame, color: Color, window: &Window) -> Result<(Samples, bool), DecodeError> {
     if window.reduction == 1 {
-        read(file, frame, color, window).map(|(pixels, whole)| (Samples::Bytes(pixels), whole))
+        read(file, frame, color, window).map(|(rows, whole)| (Samples::Bytes(Pixels::Made(rows)), whole))
     } else {
-        read(file, frame, color, window).map(|(pixels, whole)| (Samples::Fine(pixels), whole))
+        read(file, frame, color, window).map(|(rows, whole)| (Samples::Fine(Pixels::Made(rows)), whole))
     }
 }
 
-/// Reads the scans of a file to RGB. `false`: the file ended early.
+/// Reads the scans of a file. `false`: the file ended early.
 ///
-/// The way from bits to pixels is compiled twice on x86-64, for processors with AVX2 and BMI2 and for others. It is
-/// integer arithmetic, so the pixels are the same.
+/// The way from bits to samples is compiled twice on x86-64, for processors with AVX2 and BMI2 and for others. It is
+/// integer arithmetic, so the samples are the same.
 fn read<S: Sample>(
     file: &mut File<'_>,
     frame: &Frame,
     color: Color,
     window: &Window,
-) -> Result<(Buffer<S>, bool), DecodeError> {
+) -> Result<(Rows<S>, bool), DecodeError> {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi2") {
         // SAFETY: the processor has AVX2 and BMI2, which is all that the function asks for.
@@ -89,7 +91,7 @@ fn read_avx2<S: Sample>(
     frame: &Frame,
     color: Color,
     window: &Window,
-) -> Result<(Buffer<S>, bool), DecodeError> {
+) -> Result<(Rows<S>, bool), DecodeError> {
     read_with::<S, Avx2>(file, frame, color, window)
 }
 
@@ -99,17 +101,36 @@ fn read_with<S: Sample, L: Lanes>(
     frame: &Frame,
     color: Color,
     window: &Window,
-) -> Result<(Buffer<S>, bool), DecodeError> {
+) -> Result<(Rows<S>, bool), DecodeError> {
     let mut image = Image::new(frame, window);
     let whole = image.read::<L>(file, frame)?;
     image.finish::<L>();
-    Ok((image.pixels(color), whole))
+    Ok((image.rows(color), whole))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{buffers::spoilt, geometry::Part, sample::Fine};
+    use crate::buffers::{Buffer, spoilt};
+    use crate::{geometry::Part, sample::Fine};
+
+    /// Reads a file to pixels, with what was compiled for this processor or for any.
+    fn pixels<S: Sample>(
+        file: &mut File<'_>,
+        frame: &Frame,
+        window: &Window,
+        portable: bool,
+    ) -> Result<(Buffer<S>, bool), DecodeError> {
+        let color = file.color(frame);
+        let read = if portable { read_with::<S, [i32; 8]> } else { read::<S> };
+        let (rows, whole) = read(file, frame, color, window)?;
+        let (row, mut room) = (window.part.columns.len() * 3, Room::default());
+        let mut pixels = Buffer::new(row * window.part.rows.len());
+        for (number, out) in pixels.chunks_exact_mut(row).enumerate() {
+            if portable { rows.write_portable(number, &mut room, out) } else { rows.write(number, &mut room, out) }
+        }
+        Ok((pixels, whole))
+    }
 
     #[test]
     fn every_instruction_set_gives_the_same_pixels() {
@@ -119,16 +140,14 @@ mod tests {
             include_bytes!("../../fixtures/cmyk.jpg"),
         ] {
             for reduction in [1, 2, 4, 8] {
-                fn pixels<S: Sample>(bytes: &[u8], reduction: usize, portable: bool) -> (Buffer<S>, bool) {
+                fn of<S: Sample>(bytes: &[u8], reduction: usize, portable: bool) -> (Buffer<S>, bool) {
                     let mut file = File::new(bytes);
                     let frame = file.read_frame().unwrap();
-                    let color = file.color(&frame);
-                    let read = if portable { read_with::<S, [i32; 8]> } else { read::<S> };
                     let part = Part { columns: 5..frame.width, rows: 0..frame.height };
-                    read(&mut file, &frame, color, &Window::new(&frame, reduction, &part)).unwrap()
+                    pixels(&mut file, &frame, &Window::new(&frame, reduction, &part), portable).unwrap()
                 }
-                assert_eq!(pixels::<u8>(bytes, reduction, false), pixels::<u8>(bytes, reduction, true));
-                assert_eq!(pixels::<Fine>(bytes, reduction, false), pixels::<Fine>(bytes, reduction, true));
+                assert_eq!(of::<u8>(bytes, reduction, false), of::<u8>(bytes, reduction, true));
+                assert_eq!(of::<Fine>(bytes, reduction, false), of::<Fine>(bytes, reduction, true));
             }
         }
     }
@@ -157,11 +176,8 @@ mod tests {
                 let frame = file.read_frame()?;
                 Limits { max_pixels: 1 << 20, ..Limits::default() }
                     .check_size(frame.width as u32, frame.height as u32)?;
-                let color = file.color(&frame);
                 let part = Part { columns: 0..frame.width, rows: 0..frame.height };
-                let window = Window::new(&frame, reduction, &part);
-                let read = if portable { read_with::<Fine, [i32; 8]> } else { read::<Fine> };
-                read(&mut file, &frame, color, &window)
+                pixels(&mut file, &frame, &Window::new(&frame, reduction, &part), portable)
             };
             // Each in memory of its own, of which nothing may show.
             let read = |portable: bool, memory: u8| {

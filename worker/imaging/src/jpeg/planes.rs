@@ -9,6 +9,7 @@ use crate::sample::Sample;
 use crate::{buffers::Buffer, geometry::Part};
 
 /// The samples of one component.
+#[derive(Clone, Debug)]
 pub(super) struct Plane<S: Sample> {
     samples: Buffer<S>,
     /// How many of them were made; those after them hold anything.

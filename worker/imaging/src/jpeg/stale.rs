@@ -2,24 +2,22 @@
 
 use super::{File, Window, read};
 use crate::DecodeError;
-use crate::buffers::{Buffer, spoilt};
+use crate::buffers::spoilt;
 use crate::geometry::Part;
+use crate::pixels::Pixels;
 use crate::sample::{Fine, Sample};
 
 /// The pixels of the middle of an image, or of all of it, decoded into memory that held `memory`.
-fn pixels<S: Sample>(
-    bytes: &[u8],
-    reduction: usize,
-    middle: bool,
-    memory: u8,
-) -> Result<(Buffer<S>, bool), DecodeError> {
+fn pixels<S: Sample>(bytes: &[u8], reduction: usize, middle: bool, memory: u8) -> Result<(Vec<S>, bool), DecodeError> {
     spoilt::with(memory);
     let mut file = File::new(bytes);
     let frame = file.read_frame()?;
     let color = file.color(&frame);
     let part = |length: usize| if middle { length / 3..length - length / 3 } else { 0..length };
     let part = Part { columns: part(frame.width), rows: part(frame.height) };
-    read(&mut file, &frame, color, &Window::new(&frame, reduction, &part))
+    let window = Window::new(&frame, reduction, &part);
+    let (rows, whole) = read(&mut file, &frame, color, &window)?;
+    Ok((Pixels::Made(rows).all(window.part.columns.len() * 3).into_owned(), whole))
 }
 
 /// Checks a file and every beginning of it; says how many of these were decoded.
