@@ -34,7 +34,7 @@ OURS = "**`worker classify`, at reduced scale**"
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=Path, help="folder of photos, *.jpg")
-    parser.add_argument("packages", type=Path, nargs="+", help="model packages with resize = \"shorter-side\" or \"stretch\"")
+    parser.add_argument("packages", type=Path, nargs="+", help="model packages with resize = \"shorter-side\" or \"stretch\", and three channels")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--dry", action="store_true", help="print only")
     args = parser.parse_args()

@@ -43,6 +43,7 @@ fn spec(filter: Filter) -> InputSpec {
     }
 }
 
+/// Reading files to samples, and what comes after: colours, resizing and normalising.
 fn benches(criterion: &mut Criterion) {
     let limits = Limits::default();
     let (bilinear, nearest) = (spec(Filter::Bilinear), spec(Filter::Nearest));
@@ -68,7 +69,7 @@ fn benches(criterion: &mut Criterion) {
     }
 }
 
-/// Each filter by itself, from pixels of a reduced photo, and normalising by itself: an image that has its size already.
+/// Each filter, and normalising, of an image that has its size already; both with the way from the samples of a JPEG to colours.
 fn stages(criterion: &mut Criterion) {
     let limits = Limits::default();
     let mut group = criterion.benchmark_group("1000x750 pixels");

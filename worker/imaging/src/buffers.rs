@@ -8,7 +8,7 @@ use crate::sample::Sample;
 const MOST: usize = 5;
 
 /// The largest that is kept, in bytes: what a reduced photo needs.
-const LARGEST: usize = 4 << 20;
+pub(crate) const LARGEST: usize = 4 << 20;
 
 /// What a thread keeps.
 pub(crate) type Spare<S> = Vec<Vec<S>>;

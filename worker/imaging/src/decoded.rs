@@ -1,4 +1,4 @@
-//! The pixels of one image, the right way up.
+//! The pixels of one image.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -56,7 +56,7 @@ pub(crate) struct Raster {
     pub reduction: u32,
     /// Which of those are there.
     pub part: Part,
-    /// RGB, row by row from the top.
+    /// Their pixels.
     pub pixels: Samples,
     /// Whether the file ended before the image did.
     pub truncated: bool,
@@ -88,7 +88,7 @@ impl Raster {
 }
 
 impl Decoded {
-    /// RGB8, row by row from the top: `pixel_size` pixels.
+    /// RGB8, row by row from the top: `pixel_size` pixels. Those of a JPEG, and of an image that is stored turned, are made at every call.
     pub fn pixels(&self) -> Cow<'_, [u8]> {
         match &self.pixels {
             Samples::Bytes(pixels) => self.shown(pixels),
@@ -130,11 +130,11 @@ impl Decoded {
 
     /// With all pixels made.
     #[cfg(test)]
-    pub(crate) fn stored(&self) -> Self {
+    pub(crate) fn all_made(&self) -> Self {
         let row = self.stored.0 * 3;
         let pixels = match &self.pixels {
-            Samples::Bytes(pixels) => Samples::Bytes(pixels.all(row).to_vec().into()),
-            Samples::Fine(pixels) => Samples::Fine(pixels.all(row).to_vec().into()),
+            Samples::Bytes(pixels) => Samples::Bytes(pixels.all(row).into_owned().into()),
+            Samples::Fine(pixels) => Samples::Fine(pixels.all(row).into_owned().into()),
         };
         Self { pixels, ..self.clone() }
     }
@@ -143,8 +143,8 @@ impl Decoded {
     #[cfg(test)]
     pub(crate) fn upright(&self) -> Self {
         let pixels = match &self.pixels {
-            Samples::Bytes(pixels) => Samples::Bytes(self.shown(pixels).to_vec().into()),
-            Samples::Fine(pixels) => Samples::Fine(self.shown(pixels).to_vec().into()),
+            Samples::Bytes(pixels) => Samples::Bytes(self.shown(pixels).into_owned().into()),
+            Samples::Fine(pixels) => Samples::Fine(self.shown(pixels).into_owned().into()),
         };
         let stored = self.orientation.size(self.stored);
         Self { pixels, stored, orientation: Orientation::default(), ..self.clone() }

@@ -5,20 +5,20 @@ use std::borrow::Cow;
 use crate::jpeg::{Room, Rows};
 use crate::sample::{Fine, Sample};
 
-/// The pixels of an image in RGB, row by row from the top.
+/// The pixels of an image in RGB, row by row from the top, as its file has them.
 #[derive(Clone, Debug)]
 pub(crate) enum Pixels<S: Sample> {
-    Stored(Vec<S>),
+    All(Vec<S>),
     /// Each row is made when it is asked for.
-    Made(Rows<S>),
+    Rows(Rows<S>),
 }
 
 impl<S: Sample> Pixels<S> {
     /// All of them, at `row` samples a row.
     pub fn all(&self, row: usize) -> Cow<'_, [S]> {
         match self {
-            Self::Stored(pixels) => Cow::Borrowed(pixels),
-            Self::Made(rows) => {
+            Self::All(pixels) => Cow::Borrowed(pixels),
+            Self::Rows(rows) => {
                 let (mut pixels, mut room) = (vec![S::default(); rows.count() * row], Room::default());
                 for (number, out) in pixels.chunks_exact_mut(row).enumerate() {
                     rows.write(number, &mut room, out);
@@ -31,7 +31,7 @@ impl<S: Sample> Pixels<S> {
 
 impl<S: Sample> From<Vec<S>> for Pixels<S> {
     fn from(pixels: Vec<S>) -> Self {
-        Self::Stored(pixels)
+        Self::All(pixels)
     }
 }
 

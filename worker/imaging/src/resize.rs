@@ -1,6 +1,8 @@
 //! Resampling RGB pixels as Pillow 13 does, to the last bit: in two passes, 8 bits in between; a filter is stretched
 //! when it shrinks, which antialiases. Which pass comes first changes the rounding, so it is Pillow's choice too.
-//! The pixels of reduced images keep their fractions in between, and always begin with the columns.
+//! The pixels of reduced images keep their fractions in between, and always begin with the columns of what is stored.
+//!
+//! An image that is stored turned is resized as it is stored, and turned when it is small.
 //!
 //! Rows are resized by `across`. The loops over columns are written once and compiled twice on x86-64, for AVX2 and without
 //! it. All is integer arithmetic, so the result is the same everywhere.
@@ -22,7 +24,7 @@ pub(crate) struct Resizer {
     bytes: Passes<u8>,
     fine: Passes<Fine>,
     /// A resized image that is not yet turned the right way up.
-    stored: Vec<u8>,
+    unturned: Vec<u8>,
 }
 
 impl Resizer {
@@ -33,11 +35,11 @@ impl Resizer {
             return self.resize_stored(image, plan, filter, out);
         }
         let (width, height) = orientation.size(plan.size);
-        self.stored.resize(out.len(), 0);
-        let mut stored = std::mem::take(&mut self.stored);
-        self.resize_stored(image, plan, filter, &mut stored);
-        orientation.apply(&stored, (width as usize, height as usize), out);
-        self.stored = stored;
+        let mut unturned = std::mem::take(&mut self.unturned);
+        unturned.resize(out.len(), 0);
+        self.resize_stored(image, plan, filter, &mut unturned);
+        orientation.apply(&unturned, (width as usize, height as usize), out);
+        self.unturned = unturned;
     }
 
     /// Does so with pixels as they are stored. What is shown across may be stored down, and from the far end on.
@@ -66,7 +68,8 @@ impl Resizer {
                 self.bytes.set(filter, across, down).down_then_across(pixels, row, out);
             }
             Samples::Bytes(pixels) => self.bytes.set(filter, across, down).across_then_down(pixels, row, out),
-            // Rounded to sixteenths in between, the order hardly matters: columns are wide vectors all the way.
+            // Rounded to sixteenths in between, the order hardly matters, but where a filter overshoots: columns are wide vectors
+            // all the way.
             Samples::Fine(pixels) => self.fine.set(filter, across, down).down_then_across(pixels, row, out),
         }
     }
@@ -291,7 +294,7 @@ mod tests {
                 let raster = jpeg::decode(file, &Limits::default(), &Need::Thumbnail(side)).unwrap();
                 let image = Raster { orientation: Orientation::from_exif(value), ..raster }.into_decoded(Format::Jpeg);
                 check(&image, &mut resizer);
-                check(&image.stored(), &mut resizer);
+                check(&image.all_made(), &mut resizer);
                 reductions.push(image.means().0.of);
             }
         }

@@ -127,9 +127,9 @@ impl Taps {
 
     /// Turns the axis round, of so many source pixels.
     fn mirror(&mut self, there: usize) {
-        self.weights.reverse();
         let firsts: Vec<_> = self.windows().map(|(first, weights)| (first, weights.len())).collect();
         self.windows.clear();
+        self.weights.reverse();
         let mut end = 0;
         for (first, length) in firsts.into_iter().rev() {
             end += length;

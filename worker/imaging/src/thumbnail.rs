@@ -1,5 +1,7 @@
 //! Small pictures for the report.
 
+use std::panic::catch_unwind;
+
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use models::Filter;
@@ -13,8 +15,15 @@ const QUALITY: u8 = 80;
 
 /// A JPEG file that shows the image in `bytes`, the right way up, with no side longer than `max_side` pixels (at least
 /// 1) and none longer than it was.
+///
+/// A panic is [`DecodeError::Undecodable`].
 pub fn thumbnail(bytes: &[u8], limits: &Limits, max_side: u32) -> Result<Vec<u8>, DecodeError> {
-    let max_side = max_side.max(1);
+    // Nothing that a panic leaves half-done is seen again.
+    let outcome = catch_unwind(|| drawn(bytes, limits, max_side.max(1)));
+    outcome.unwrap_or_else(|_| Err(DecodeError::Undecodable("thumbnail: drawing it panicked".into())))
+}
+
+fn drawn(bytes: &[u8], limits: &Limits, max_side: u32) -> Result<Vec<u8>, DecodeError> {
     let image = decode_for(bytes, limits, &Need::Thumbnail(max_side))?;
     let size = if image.width.max(image.height) > max_side {
         geometry::fit((image.width, image.height), (max_side, max_side))

@@ -60,9 +60,9 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits, need: &Need<'_>) -> Result<R
 /// Reads the scans of a file: to bytes at full size, with fractions at a reduced one. `false`: the file ended early.
 fn samples(file: &mut File<'_>, frame: &Frame, color: Color, window: &Window) -> Result<(Samples, bool), DecodeError> {
     if window.reduction == 1 {
-        read(file, frame, color, window).map(|(rows, whole)| (Samples::Bytes(Pixels::Made(rows)), whole))
+        read(file, frame, color, window).map(|(rows, whole)| (Samples::Bytes(Pixels::Rows(rows)), whole))
     } else {
-        read(file, frame, color, window).map(|(rows, whole)| (Samples::Fine(Pixels::Made(rows)), whole))
+        read(file, frame, color, window).map(|(rows, whole)| (Samples::Fine(Pixels::Rows(rows)), whole))
     }
 }
 

@@ -172,20 +172,18 @@ fn double<S: Sample>(row: &[S], out: &mut [S]) {
         let near = 3 * short(near);
         [S::of((near + short(before) + 1) >> 2), S::of((near + short(after) + 2) >> 2)]
     };
-    in_pairs(row, out, pair);
+    twice(row, out, pair);
 }
 
 /// The same for sums of two rows, which are four times as large.
 #[inline(always)]
 fn double_sums<S: Sample>(sums: &[u16], out: &mut [S]) {
-    in_pairs(sums, out, |before, near, after| {
-        [S::of((3 * near + before + 8) >> 4), S::of((3 * near + after + 7) >> 4)]
-    });
+    twice(sums, out, |before, near, after| [S::of((3 * near + before + 8) >> 4), S::of((3 * near + after + 7) >> 4)]);
 }
 
 /// Makes two samples of each and of those beside it; at the edges, what is beyond is as what is there.
 #[inline(always)]
-fn in_pairs<T: Copy, S>(row: &[T], out: &mut [S], pair: impl Fn(T, T, T) -> [S; 2]) {
+fn twice<T: Copy, S>(row: &[T], out: &mut [S], pair: impl Fn(T, T, T) -> [S; 2]) {
     let (pairs, _) = out.as_chunks_mut::<2>();
     let last = row.len() - 1;
     pairs[0] = pair(row[0], row[0], row[last.min(1)]);

@@ -13,7 +13,7 @@ pub(crate) struct Rows<S: Sample> {
 }
 
 /// Room for the components of a row.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Room<S> {
     sums: Vec<u16>,
     lines: [Vec<S>; 4],
@@ -47,6 +47,7 @@ impl<S: Sample> Rows<S> {
 
     #[inline(always)]
     pub(super) fn write_portable(&self, number: usize, room: &mut Room<S>, out: &mut [S]) {
+        assert!(number < self.count(), "row {number} of {}", self.count());
         let mut components = [&[][..]; 4];
         for ((row, plane), line) in components.iter_mut().zip(&self.planes).zip(&mut room.lines) {
             *row = plane.row(self.part.rows.start + number, &self.part.columns, &mut room.sums, line);

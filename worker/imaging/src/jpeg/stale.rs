@@ -1,10 +1,9 @@
 //! Memory that images before have left is not cleared: whatever it holds, none of it shows, however a file ends.
 
-use super::{File, Window, read};
+use super::{File, Room, Window, read};
 use crate::DecodeError;
 use crate::buffers::spoilt;
 use crate::geometry::Part;
-use crate::pixels::Pixels;
 use crate::sample::{Fine, Sample};
 
 /// The pixels of the middle of an image, or of all of it, decoded into memory that held `memory`.
@@ -17,7 +16,12 @@ fn pixels<S: Sample>(bytes: &[u8], reduction: usize, middle: bool, memory: u8) -
     let part = Part { columns: part(frame.width), rows: part(frame.height) };
     let window = Window::new(&frame, reduction, &part);
     let (rows, whole) = read(&mut file, &frame, color, &window)?;
-    Ok((Pixels::Made(rows).all(window.part.columns.len() * 3).into_owned(), whole))
+    let (row, mut room) = (window.part.columns.len() * 3, Room::default());
+    let mut pixels = vec![S::of(memory.into()); row * rows.count()];
+    for (number, out) in pixels.chunks_exact_mut(row).enumerate() {
+        rows.write(number, &mut room, out);
+    }
+    Ok((pixels, whole))
 }
 
 /// Checks a file and every beginning of it; says how many of these were decoded.
