@@ -158,7 +158,7 @@ fn nearest(reader: &mut Reader<u8>, (pixels, row): (&Pixels<u8>, usize), across:
 }
 
 /// Sums rows of the length of `out`, from the first one in `rows` on.
-fn resize_down<S: Sample, T: Sample>(rows: &[S], weights: &[i32], out: &mut [T]) {
+fn resize_down<S: Sample>(rows: &[S], weights: &[i32], out: &mut [S]) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2, which is all that the function asks for.
@@ -169,18 +169,18 @@ fn resize_down<S: Sample, T: Sample>(rows: &[S], weights: &[i32], out: &mut [T])
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn resize_down_avx2<S: Sample, T: Sample>(rows: &[S], weights: &[i32], out: &mut [T]) {
+fn resize_down_avx2<S: Sample>(rows: &[S], weights: &[i32], out: &mut [S]) {
     down_portable(rows, weights, out);
 }
 
 #[inline(always)]
-fn down_portable<S: Sample, T: Sample>(rows: &[S], weights: &[i32], out: &mut [T]) {
+fn down_portable<S: Sample>(rows: &[S], weights: &[i32], out: &mut [S]) {
     const LANES: usize = 32;
     let row = out.len();
     let (blocks, rest) = out.as_chunks_mut::<LANES>();
     let rest_start = row - rest.len();
     for (number, out) in blocks.iter_mut().enumerate() {
-        let mut sums = [half::<T>(); LANES];
+        let mut sums = [half::<S>(); LANES];
         for (&weight, line) in weights.iter().zip(rows.chunks_exact(row)) {
             let Some(values) = line[number * LANES..].first_chunk::<LANES>() else { break };
             for (sum, &value) in sums.iter_mut().zip(values) {
@@ -192,20 +192,20 @@ fn down_portable<S: Sample, T: Sample>(rows: &[S], weights: &[i32], out: &mut [T
     for (column, out) in (rest_start..).zip(rest) {
         let values = rows.iter().skip(column).step_by(row);
         let sum = weights.iter().zip(values).map(|(&weight, &value)| weight * value.steps()).sum::<i32>();
-        *out = clip(sum + half::<T>());
+        *out = clip(sum + half::<S>());
     }
 }
 
 /// A sum as a sample.
 #[inline(always)]
-fn clip<T: Sample>(sum: i32) -> T {
-    T::clamped(sum >> weight_bits::<T>())
+fn clip<S: Sample>(sum: i32) -> S {
+    S::clamped(sum >> weight_bits::<S>())
 }
 
 /// Half of what is cut off a sum.
 #[inline(always)]
-fn half<T: Sample>() -> i32 {
-    1 << (weight_bits::<T>() - 1)
+fn half<S: Sample>() -> i32 {
+    1 << (weight_bits::<S>() - 1)
 }
 
 #[cfg(test)]
@@ -215,8 +215,8 @@ mod tests {
 
     const FILTERS: [Filter; 5] = [Filter::Nearest, Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos];
 
-    /// Columns of samples of one type, to samples of another, compiled either way.
-    fn every_way_is_the_same<S: Sample, T: Sample>() {
+    /// Columns of samples, compiled either way.
+    fn every_way_is_the_same<S: Sample>() {
         let line: Vec<S> = (0..101 * 3).map(|i| S::clamped(i * i % S::WHITE)).collect();
         let mut taps = Taps::default();
         for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
@@ -224,7 +224,7 @@ mod tests {
                 let axis = Axis { pixels: 3, means: Means::NONE, scale: 3.0, first: 0, count: 1, mirrored: None };
                 taps.set(filter, axis, weight_bits::<S>());
                 let weights: Vec<i32> = taps.windows().flat_map(|(_, weights)| weights.to_vec()).collect();
-                let (mut chosen, mut portable) = (vec![T::default(); width], vec![T::default(); width]);
+                let (mut chosen, mut portable) = (vec![S::default(); width], vec![S::default(); width]);
                 resize_down(&line, &weights, &mut chosen);
                 down_portable(&line, &weights, &mut portable);
                 assert_eq!(chosen, portable);
@@ -234,8 +234,8 @@ mod tests {
 
     #[test]
     fn every_instruction_set_gives_the_same_pixels() {
-        every_way_is_the_same::<u8, u8>();
-        every_way_is_the_same::<Fine, Fine>();
+        every_way_is_the_same::<u8>();
+        every_way_is_the_same::<Fine>();
     }
 
     #[test]
