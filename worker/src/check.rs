@@ -65,7 +65,8 @@ fn rate(pipeline: &Pipeline, package: &Package) -> f64 {
     f64::from(images) / started.elapsed().as_secs_f64()
 }
 
-fn settings(package: &Package) -> Settings {
+/// Those of a batch that refuses nothing.
+pub(crate) fn settings(package: &Package) -> Settings {
     Settings {
         model: ModelRef { uri: String::new(), digest: package.digest(), id: package.id() },
         top_k: 1,

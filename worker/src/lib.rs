@@ -3,6 +3,7 @@
 mod check;
 mod classify;
 mod cli;
+mod close_call;
 mod commands;
 mod engine;
 mod failpoint;

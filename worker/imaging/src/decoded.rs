@@ -20,6 +20,8 @@ pub struct Decoded {
     pub truncated: bool,
     /// What the file was.
     pub format: Format,
+    /// Bytes that the decoder would hold to decode the image at full scale; none if these are its pixels at full scale.
+    pub bytes_in_full: Option<u64>,
     pixels: Samples,
     /// Columns and rows of these, as they are stored.
     stored: (usize, usize),
@@ -54,6 +56,8 @@ pub(crate) struct Raster {
     pub height: u32,
     /// 1, 2, 4 or 8: the image is reduced to ⌈width / reduction⌉ × ⌈height / reduction⌉ pixels.
     pub reduction: u32,
+    /// Bytes that the decoder would hold to decode the image at full scale; none if it did.
+    pub bytes_in_full: Option<u64>,
     /// Which of those are there.
     pub part: Part,
     /// Their pixels.
@@ -68,12 +72,13 @@ impl Raster {
     /// The whole of an image at full size.
     pub fn whole((width, height): (u32, u32), pixels: Vec<u8>, truncated: bool, orientation: Orientation) -> Self {
         let part = Part { columns: 0..width as usize, rows: 0..height as usize };
-        Self { width, height, reduction: 1, part, pixels: Samples::Bytes(pixels.into()), truncated, orientation }
+        let pixels = Samples::Bytes(pixels.into());
+        Self { width, height, reduction: 1, bytes_in_full: None, part, pixels, truncated, orientation }
     }
 
     /// The image as it is shown. Its pixels are turned when they are few: after they are resized.
     pub fn into_decoded(self, format: Format) -> Decoded {
-        let Self { width, height, reduction, part, pixels, truncated, orientation } = self;
+        let Self { width, height, reduction, bytes_in_full, part, pixels, truncated, orientation } = self;
         let stored = (part.columns.len(), part.rows.len());
         let means = |flip: bool, full: u32, there: Range<usize>| {
             let (of, last) = (reduction as usize, full.div_ceil(reduction) as usize);
@@ -83,7 +88,7 @@ impl Raster {
         let means = orientation
             .size((means(orientation.flip_u, width, part.columns), means(orientation.flip_v, height, part.rows)));
         let (width, height) = orientation.size((width, height));
-        Decoded { width, height, truncated, format, pixels, stored, orientation, means }
+        Decoded { width, height, truncated, format, bytes_in_full, pixels, stored, orientation, means }
     }
 }
 
@@ -171,6 +176,7 @@ mod tests {
             width: 9,
             height: 5,
             reduction: 4,
+            bytes_in_full: None,
             part: Part { columns, rows: 0..2 },
             pixels: Samples::Fine(vec![0; 3 * 2 * 3].into()),
             truncated: false,

@@ -50,11 +50,13 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits, need: &Need<'_>) -> Result<R
     }
     let part = orientation.stored(need.part(shown_width, shown_height), (frame.width, frame.height));
     let window = Window::new(&frame, reduction as usize, &part);
+    let bytes_in_full = (reduction > 1).then(|| Window::new(&frame, 1, &part).bytes(&frame));
     let (pixels, whole) = samples(&mut file, &frame, color, &window)?;
     if !whole {
         limits.allow_truncated("the file ends before its last block")?;
     }
-    Ok(Raster { width, height, reduction, part: window.part, pixels, truncated: !whole, orientation })
+    let (part, truncated) = (window.part, !whole);
+    Ok(Raster { width, height, reduction, bytes_in_full, part, pixels, truncated, orientation })
 }
 
 /// Reads the scans of a file: to bytes at full size, with fractions at a reduced one. `false`: the file ended early.

@@ -40,6 +40,9 @@ pub(super) struct Block<'a> {
 }
 
 impl Stored {
+    /// What is kept of a block at full scale: 64 coefficients and a bit for each.
+    pub const BYTES_OF_A_BLOCK: usize = 64 * size_of::<i16>() + size_of::<u64>();
+
     /// Zeros.
     pub fn new((across, down): (usize, usize), size: Size) -> Self {
         let mut count = 0;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::frame::{Component, Frame};
+use super::progressive::Stored;
 use crate::geometry::Part;
 
 /// Pixels of the scaled image around the part whose blocks are decoded too: what is interpolated of a component with half
@@ -45,6 +46,14 @@ impl Window {
         };
         let blocks = frame.components.iter().map(blocks).collect();
         Self { reduction, part, groups, blocks }
+    }
+
+    /// Bytes that are held to decode it at full scale: its samples and, of a progressive file, the coefficients of the whole frame.
+    pub fn bytes(&self, frame: &Frame) -> u64 {
+        let samples: usize = self.blocks.iter().map(|blocks| 64 * blocks.columns.len() * blocks.rows.len()).sum();
+        let padded = frame.components.iter().map(|component| component.padded.0 * component.padded.1);
+        let coefficients = if frame.progressive { padded.sum::<usize>() * Stored::BYTES_OF_A_BLOCK } else { 0 };
+        (samples + coefficients) as u64
     }
 }
 
@@ -93,8 +102,8 @@ mod tests {
         let all = Part { columns: 0..frame.width, rows: 0..frame.height };
         let window = Window::new(&frame, part.reduction as usize, &all);
         let (pixels, _) = samples(&mut file, &frame, color, &window).unwrap();
-        let Raster { width, height, reduction, truncated, orientation, .. } = *part;
-        Raster { width, height, reduction, part: window.part, pixels, truncated, orientation }
+        let Raster { width, height, reduction, bytes_in_full, truncated, orientation, .. } = *part;
+        Raster { width, height, reduction, bytes_in_full, part: window.part, pixels, truncated, orientation }
     }
 
     fn tensor(raster: Raster, spec: &InputSpec) -> Vec<f32> {
@@ -137,6 +146,23 @@ mod tests {
             }
         }
         assert_eq!(reductions, [1, 2, 4, 8].into());
+    }
+
+    #[test]
+    fn what_a_full_decode_would_hold_is_known_after_a_reduced_one() {
+        let in_full = |bytes: &[u8], spec: &InputSpec| {
+            decode(bytes, &Limits::default(), &Need::Tensor(spec)).unwrap().bytes_in_full
+        };
+        let whole = |side| InputSpec { resize: Resize::Stretch, resize_to: None, ..middle(side, 1) };
+        let file = include_bytes!("../../fixtures/reduced-420.jpg");
+        // 67 x 53 pixels are 5 x 4 groups of 16 x 16: as many bytes of luma, half as many of both colours.
+        assert_eq!(in_full(file, &whole(10)), Some(5 * 4 * 16 * 16 * 3 / 2));
+        assert_eq!(in_full(file, &InputSpec { full_decode: true, ..whole(10) }), None);
+        assert_eq!(in_full(file, &whole(30)), None, "it is not reduced");
+        assert!(in_full(file, &middle(1, 10)) < in_full(file, &whole(10)), "a part takes less");
+        // 35 x 25 pixels are 3 x 2 groups of six blocks; coefficients take two bytes, and a bit each.
+        let file = include_bytes!("../../fixtures/progressive-420.jpg");
+        assert_eq!(in_full(file, &whole(5)), Some(3 * 2 * 6 * (64 + 128 + 8)));
     }
 
     #[test]
