@@ -48,7 +48,7 @@ pub struct InputSpec {
     /// For `letterbox`: the colour of the bars, R, G, B, 0–255.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fill: Option<[u8; 3]>,
-    /// Whether JPEGs are decoded at full size where a reduced scale has pixels enough.
+    /// Whether all JPEGs are decoded at full size where a reduced scale has pixels enough; otherwise only close calls are.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub full_decode: bool,
     /// Pixel values, 0–255, are divided by this first.

@@ -58,6 +58,11 @@ impl EngineConfig {
     pub fn expected_digest(&self) -> Digest {
         self.settings.model.digest
     }
+
+    /// Its part of an engine's memory.
+    pub(super) fn memory_of_a_thread(&self) -> Option<u64> {
+        self.memory.map(|memory| memory / self.threads as u64)
+    }
 }
 
 /// What the first frame says.
@@ -284,7 +289,7 @@ mod tests {
         ));
         let mut pipe = Vec::new();
         let outcome = Outcome::failed(ErrorCode::Truncated, "cut");
-        let times = Times { decode: Duration::from_micros(1500), infer: Duration::from_secs(5000) };
+        let times = Times { decode: Duration::from_micros(1500), infer: Duration::from_secs(5000), second_look: true };
         let classified = Reply::Classified { id: 9, outcome: Box::new(outcome.clone()), times };
         Reply::write(&[classified, Reply::Started { id: 10 }], &mut pipe).unwrap();
         let mut pipe = &pipe[..];

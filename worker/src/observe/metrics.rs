@@ -31,6 +31,8 @@ pub struct Metrics {
     pub redelivered: Counter,
     /// Bytes of images.
     pub fetched_bytes: Counter,
+    /// Images that were close calls, and decoded once more in full.
+    pub second_looks: Counter,
     /// Batches whose `_SUCCESS` this worker wrote.
     pub finished_batches: Counter,
     /// Tasks under way.
@@ -116,6 +118,11 @@ impl Metrics {
             &self.images,
         );
         text.counter("pixelmill_fetched_bytes_total", "Bytes of images fetched.", self.fetched_bytes.get());
+        text.counter(
+            "pixelmill_second_looks_total",
+            "Images decoded once more, in full, because their two best classes were close.",
+            self.second_looks.get(),
+        );
         text.gauge(
             "pixelmill_images_in_flight",
             "Images being fetched, decoded or classified.",
