@@ -187,7 +187,10 @@ fn down_portable<S: Sample>(rows: &[S], weights: &[i32], out: &mut [S]) {
                 *sum += weight * value.steps();
             }
         }
-        *out = sums.map(clip);
+        // `map` would be a call, compiled for any processor.
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = clip(sum);
+        }
     }
     for (column, out) in (rest_start..).zip(rest) {
         let values = rows.iter().skip(column).step_by(row);

@@ -6,6 +6,9 @@ use crate::buffers::Buffer;
 /// consumed than the data has.
 const PADDING: usize = 16;
 
+/// Bits that are valid after a refill, at least.
+pub(super) const VALID: u32 = 56;
+
 /// The data between two markers, without stuffed bytes: taking those out once costs less than looking for them with
 /// every load.
 #[derive(Default)]
@@ -84,14 +87,14 @@ impl<'a> Bits<'a> {
         Self { rest: plain.bytes(), buffer: 0, count: 0 }
     }
 
-    /// Makes at least 56 bits valid. There is no branch that data decides: it would be guessed wrong too often.
+    /// Makes at least [`VALID`] bits valid. There is no branch that data decides: it would be guessed wrong too often.
     #[inline(always)]
     pub fn refill(&mut self) {
         if let Some(bytes) = self.rest.first_chunk() {
             self.buffer |= u64::from_be_bytes(*bytes) >> (self.count & 63);
             self.rest = &self.rest[(!self.count >> 3 & 7) as usize..];
         }
-        self.count |= 56;
+        self.count |= VALID;
     }
 
     /// The next 64 bits, of which those after a refill are valid.
@@ -100,7 +103,7 @@ impl<'a> Bits<'a> {
         self.buffer
     }
 
-    /// Drops up to 56 valid bits: as many as the lower six bits of a number say.
+    /// Drops up to [`VALID`] bits: as many as the lower six bits of a number say.
     #[inline(always)]
     pub fn consume(&mut self, bits: u64) {
         self.buffer <<= bits & 63;

@@ -7,8 +7,8 @@
 
 use std::hint::select_unpredictable;
 
-use super::bits::Bits;
-use super::huffman::{Huffman, coefficient};
+use super::bits::{Bits, VALID};
+use super::huffman::{FAST_BITS, Huffman, coefficient};
 use super::lanes::Lanes;
 use super::looks::{END, Look, Looks, PLACE};
 use crate::DecodeError;
@@ -82,8 +82,8 @@ impl<'a> Coding<'a> {
         let (mut bits, mut sum) = (*all, S::Sum::default());
         // As if a block had ended before the first one.
         let (mut place, mut number) = (END, usize::MAX);
-        // One look, which takes at most 11 bits of those that the last refill made valid. (It is no function, because that would have to
-        // give a result, and be asked for it.)
+        // One look, which takes at most `FAST_BITS` of the bits that the last refill made valid. (It is no function, because that would
+        // have to give a result, and be asked for it.)
         macro_rules! look {
             () => {
                 let end = place & END;
@@ -109,8 +109,10 @@ impl<'a> Coding<'a> {
                 *block = Coded { sum, last: between as u32 };
             };
         }
+        const { assert!(5 * FAST_BITS <= VALID) };
         loop {
             bits.refill();
+            look!();
             look!();
             look!();
             look!();

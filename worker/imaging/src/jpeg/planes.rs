@@ -247,7 +247,7 @@ fn of_ycc<S: Sample>([y, cb, cr]: [&[S]; 3], out: &mut [[S; 3]]) {
     let [mut red, mut green, mut blue] = [[S::default(); AT_ONCE]; 3];
     let rgb = red.iter_mut().zip(&mut green).zip(&mut blue);
     for (((r, g), b), ((&y, &cb), &cr)) in rgb.zip(y.iter().zip(cb).zip(cr)) {
-        [*r, *g, *b] = if S::FRACTION == 0 { whole_ycc(y, cb, cr) } else { ycc(y, cb, cr) };
+        [*r, *g, *b] = if S::FRACTION == 0 { whole_ycc(y, cb, cr) } else { fine_ycc(y, cb, cr) };
     }
     for (((out, &r), &g), &b) in out.iter_mut().zip(&red).zip(&green).zip(&blue) {
         *out = [r, g, b];
@@ -291,6 +291,35 @@ fn whole_ycc<S: Sample>(y: S, cb: S, cr: S) -> [S; 3] {
     [r, g, b].map(|value| S::clamped(value.into()))
 }
 
+/// The same for mixtures of whole values: what the lower one becomes, and a share of what the next one adds.
+#[inline(always)]
+fn fine_ycc<S: Sample>(y: S, cb: S, cr: S) -> [S; 3] {
+    let [y, cb, cr] = [y, cb, cr].map(|sample| sample.steps() as i16);
+    let steps = 1 << S::FRACTION;
+    let (blueness, redness) = (cb & (steps - 1), cr & (steps - 1));
+    let [cb, cr] = [cb, cr].map(|value| (value >> S::FRACTION) - 128);
+    // The upper and the lower half of a product.
+    let product =
+        |factor: i16, value: i16| ((i32::from(factor) * i32::from(value) >> 16) as i16, factor.wrapping_mul(value));
+    // The nearest whole value. What is left of it is the lower half; where that and a factor leave the 16 bits, the next value is another.
+    let rounded = |(high, low): (i16, i16)| high + (low as u16 >> 15) as i16;
+    let rises = |left: i16, factor: i16, share: i16| if left > i16::MAX - factor { share } else { 0 };
+    let falls = |left: i16, factor: i16, share: i16| if left < i16::MIN + factor { share } else { 0 };
+
+    let red = product(26_345, cr);
+    let r = y + (cr + rounded(red)) * steps + redness + rises(red.1, 26_345, redness);
+    let blue = product(-14_942, cb);
+    let b = y + (2 * cb + rounded(blue)) * steps + 2 * blueness - falls(blue.1, 14_942, blueness);
+    let (of_blue, of_red) = (product(-22_554, cb), product(18_734, cr));
+    let left = of_blue.1.wrapping_add(of_red.1);
+    let carry = i16::from((left as u16) < of_red.1 as u16);
+    let green = rounded((of_blue.0 + of_red.0 + carry, left));
+    let low = falls(left, 22_554, blueness);
+    let high = falls(left, 22_554 - 18_734, blueness) - rises(left, 18_734, steps - blueness);
+    let g = y + (green - cr) * steps - low + ((low - high - steps) * redness >> S::FRACTION);
+    [r, g, b].map(|value| S::clamped(value.into()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,6 +330,15 @@ mod tests {
         for (cb, cr) in (0..=255).flat_map(|cb| (0..=255).map(move |cr| (cb, cr))) {
             for y in [0, 100, 255] {
                 assert_eq!(whole_ycc::<u8>(y, cb, cr), ycc(y, cb, cr), "{y} {cb} {cr}");
+            }
+        }
+    }
+
+    #[test]
+    fn fine_colours_are_the_same_in_16_bits() {
+        for (cb, cr) in (0..=255 << 4).flat_map(|cb| (0..=255 << 4).map(move |cr| (cb, cr))) {
+            for y in [0, 1700, 255 << 4] {
+                assert_eq!(fine_ycc::<Fine>(y, cb, cr), ycc(y, cb, cr), "{y} {cb} {cr}");
             }
         }
     }
