@@ -82,34 +82,51 @@ pub(crate) unsafe fn forward<S: Simd>(s: S, op: &Forward) {
 /// As [`forward`].
 #[inline(always)]
 pub(crate) unsafe fn backward<S: Simd>(s: S, op: &Backward) {
-    let (low, high) = (s.splat(op.low), s.splat(op.high));
     for patch in 0..op.patches {
-        for lane in (0..BLOCK).step_by(S::LANES) {
-            let mut half = [[s.splat(0.0); PATCH]; TILE];
-            // SAFETY: positions of the patch, which the caller grants, and those of its pixels that the image has.
-            unsafe {
-                let from = op.input.add(patch * BLOCK + lane);
-                for x in 0..PATCH {
-                    let mut m = [s.splat(0.0); PATCH];
-                    for (y, m) in m.iter_mut().enumerate() {
-                        *m = s.load(from.add((y * PATCH + x) * op.position));
-                    }
-                    let column = gather(s, m);
-                    for (half, value) in half.iter_mut().zip(column) {
-                        half[x] = value;
-                    }
+        let size = [op.height, op.width - patch * TILE];
+        // SAFETY: a patch of the row, and pixels that the image has.
+        unsafe {
+            // Most patches are whole, and what is known to be whole needs no memory in between.
+            if size.iter().all(|&side| side >= TILE) {
+                backward_patch(s, op, patch, [TILE; 2]);
+            } else {
+                backward_patch(s, op, patch, size);
+            }
+        }
+    }
+}
+
+/// For a patch of which the image has so many rows and columns.
+///
+/// # Safety
+/// As [`backward`], and those are pixels of the image.
+#[inline(always)]
+unsafe fn backward_patch<S: Simd>(s: S, op: &Backward, patch: usize, [height, width]: [usize; 2]) {
+    let (low, high) = (s.splat(op.low), s.splat(op.high));
+    for lane in (0..BLOCK).step_by(S::LANES) {
+        let mut half = [[s.splat(0.0); PATCH]; TILE];
+        // SAFETY: positions of the patch, and its pixels that the image has: the caller grants both.
+        unsafe {
+            let from = op.input.add(patch * BLOCK + lane);
+            for x in 0..PATCH {
+                let mut m = [s.splat(0.0); PATCH];
+                for (y, m) in m.iter_mut().enumerate() {
+                    *m = s.load(from.add((y * PATCH + x) * op.position));
                 }
-                let bias = s.load(op.bias.add(lane));
-                let first = patch * TILE;
-                for (y, row) in half.iter().enumerate().take(op.height) {
-                    for (x, value) in gather(s, *row).into_iter().enumerate().take(op.width - first) {
-                        let at = y * op.row + (first + x) * BLOCK + lane;
-                        let mut value = s.add(value, bias);
-                        if !op.residual.is_null() {
-                            value = s.add(value, s.load(op.residual.add(at)));
-                        }
-                        s.store(op.output.add(at), s.min(high, s.max(low, value)));
+                let column = gather(s, m);
+                for (half, value) in half.iter_mut().zip(column) {
+                    half[x] = value;
+                }
+            }
+            let bias = s.load(op.bias.add(lane));
+            for (y, row) in half.iter().enumerate().take(height) {
+                for (x, value) in gather(s, *row).into_iter().enumerate().take(width) {
+                    let at = y * op.row + (patch * TILE + x) * BLOCK + lane;
+                    let mut value = s.add(value, bias);
+                    if !op.residual.is_null() {
+                        value = s.add(value, s.load(op.residual.add(at)));
                     }
+                    s.store(op.output.add(at), s.min(high, s.max(low, value)));
                 }
             }
         }
