@@ -97,13 +97,20 @@ impl<S: Sample> Drop for Buffer<S> {
     }
 }
 
-/// The smallest kept memory that has so many samples.
+/// The smallest kept memory that has so many samples. Where all of it has fewer, the largest is given up for what is taken instead: so no
+/// more is kept than was in use at a time.
 fn spare<S: Sample>(length: usize) -> Option<Vec<S>> {
     let spare = S::spare().try_with(|spare| {
         let mut spare = spare.borrow_mut();
         let fits = spare.iter().enumerate().filter(|(_, memory)| memory.len() >= length);
-        let best = fits.min_by_key(|(_, memory)| memory.len()).map(|(number, _)| number);
-        best.map(|number| spare.swap_remove(number))
+        if let Some((best, _)) = fits.min_by_key(|(_, memory)| memory.len()) {
+            return Some(spare.swap_remove(best));
+        }
+        let largest = spare.iter().enumerate().max_by_key(|(_, memory)| memory.len());
+        if let Some((largest, _)) = largest {
+            spare.swap_remove(largest);
+        }
+        None
     });
     spare.ok().flatten()
 }
@@ -139,7 +146,10 @@ mod tests {
             let again = Buffer::<u8>::new(length);
             assert_eq!((again.as_ptr(), &again[..]), (place, &vec![7; length][..]));
         }
-        assert_eq!(Buffer::<u8>::new(6000).len(), 6000);
+        let all = || u8::spare().with(|spare| spare.borrow().iter().map(Vec::len).sum::<usize>());
+        assert_eq!(all(), 6000);
+        assert_eq!(Buffer::<u8>::new(7000).len(), 7000);
+        assert_eq!(all(), 8000, "the largest is replaced by a larger one");
         u16::spare().with(|spare| assert!(spare.borrow().is_empty()));
         for _ in 0..2 * MOST {
             drop(Buffer::from(vec![0u8; 10]));
