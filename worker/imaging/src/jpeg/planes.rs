@@ -247,7 +247,7 @@ fn of_ycc<S: Sample>([y, cb, cr]: [&[S]; 3], out: &mut [[S; 3]]) {
     let [mut red, mut green, mut blue] = [[S::default(); AT_ONCE]; 3];
     let rgb = red.iter_mut().zip(&mut green).zip(&mut blue);
     for (((r, g), b), ((&y, &cb), &cr)) in rgb.zip(y.iter().zip(cb).zip(cr)) {
-        [*r, *g, *b] = if S::FRACTION == 0 { whole_ycc(y, cb, cr) } else { fine_ycc(y, cb, cr) };
+        [*r, *g, *b] = ycc(y, cb, cr);
     }
     for (((out, &r), &g), &b) in out.iter_mut().zip(&red).zip(&green).zip(&blue) {
         *out = [r, g, b];
@@ -257,67 +257,69 @@ fn of_ycc<S: Sample>([y, cb, cr]: [&[S]; 3], out: &mut [[S; 3]]) {
 /// JFIF's colour conversion in 16-bit fixed point, rounded to whole values as a full decode does it.
 ///
 /// A mean is taken for a mixture of the two whole values next to it, which it mostly is, and becomes the same mixture of what
-/// they become. Rounding only the result would differ more: where the colour hardly changes, all pixels round alike.
+/// they become: of what the lower one becomes, and a share of what the next one adds. Rounding only the result would differ more: where the
+/// colour hardly changes, all pixels round alike.
+///
+/// All in numbers of 16 bits, of which a vector holds twice as many as of 32: `91,881 = 2¹⁶ + 26,345`, and so on. What the next value adds
+/// is then 1, 0 or -1, and what is left of rounding tells which.
 #[inline(always)]
 fn ycc<S: Sample>(y: S, cb: S, cr: S) -> [S; 3] {
-    const ONE: i32 = 1 << 16;
-    let whole = |product: i32| (product + ONE / 2) >> 16;
-    let red = |cr: i32| whole(91_881 * cr);
-    let green = |cb: i32, cr: i32| whole(-22_554 * cb - 46_802 * cr);
-    let blue = |cb: i32| whole(116_130 * cb);
-
-    let (y, cb, cr) = (y.steps(), cb.steps() - (128 << S::FRACTION), cr.steps() - (128 << S::FRACTION));
-    let steps = 1 << S::FRACTION;
-    let (blueness, redness) = (cb & (steps - 1), cr & (steps - 1));
-    let (cb, cr) = (cb >> S::FRACTION, cr >> S::FRACTION);
-    let mixed = |low: i32, high: i32, share: i32| low * (steps - share) + high * share;
-    let greens = |cr: i32| mixed(green(cb, cr), green(cb + 1, cr), blueness);
-    let r = y + mixed(red(cr), red(cr + 1), redness);
-    let g = y + (mixed(greens(cr), greens(cr + 1), redness) >> S::FRACTION);
-    let b = y + mixed(blue(cb), blue(cb + 1), blueness);
-    [r, g, b].map(S::clamped)
-}
-
-/// The same for whole values, in numbers of 16 bits, of which a vector holds twice as many: `91,881 = 2¹⁶ + 26,345`, and so on.
-#[inline(always)]
-fn whole_ycc<S: Sample>(y: S, cb: S, cr: S) -> [S; 3] {
-    let [y, cb, cr] = [y.steps() as i16, cb.steps() as i16 - 128, cr.steps() as i16 - 128];
-    // The upper half of a product, rounded: the first of the lower bits is added.
-    let rounded = |product: i32| (product >> 16) as i16 + (product as u16 >> 15) as i16;
-    let product = |factor: i16, value: i16| i32::from(factor) * i32::from(value);
-    let r = y + cr + rounded(product(26_345, cr));
-    let g = y - cr + rounded(product(-22_554, cb) + product(18_734, cr));
-    let b = y + 2 * cb + rounded(product(-14_942, cb));
-    [r, g, b].map(|value| S::clamped(value.into()))
-}
-
-/// The same for mixtures of whole values: what the lower one becomes, and a share of what the next one adds.
-#[inline(always)]
-fn fine_ycc<S: Sample>(y: S, cb: S, cr: S) -> [S; 3] {
     let [y, cb, cr] = [y, cb, cr].map(|sample| sample.steps() as i16);
     let steps = 1 << S::FRACTION;
     let (blueness, redness) = (cb & (steps - 1), cr & (steps - 1));
     let [cb, cr] = [cb, cr].map(|value| (value >> S::FRACTION) - 128);
-    // The upper and the lower half of a product.
-    let product =
-        |factor: i16, value: i16| ((i32::from(factor) * i32::from(value) >> 16) as i16, factor.wrapping_mul(value));
-    // The nearest whole value. What is left of it is the lower half; where that and a factor leave the 16 bits, the next value is another.
-    let rounded = |(high, low): (i16, i16)| high + (low as u16 >> 15) as i16;
-    let rises = |left: i16, factor: i16, share: i16| if left > i16::MAX - factor { share } else { 0 };
-    let falls = |left: i16, factor: i16, share: i16| if left < i16::MIN + factor { share } else { 0 };
 
-    let red = product(26_345, cr);
-    let r = y + (cr + rounded(red)) * steps + redness + rises(red.1, 26_345, redness);
-    let blue = product(-14_942, cb);
-    let b = y + (2 * cb + rounded(blue)) * steps + 2 * blueness - falls(blue.1, 14_942, blueness);
-    let (of_blue, of_red) = (product(-22_554, cb), product(18_734, cr));
-    let left = of_blue.1.wrapping_add(of_red.1);
-    let carry = i16::from((left as u16) < of_red.1 as u16);
-    let green = rounded((of_blue.0 + of_red.0 + carry, left));
-    let low = falls(left, 22_554, blueness);
-    let high = falls(left, 22_554 - 18_734, blueness) - rises(left, 18_734, steps - blueness);
-    let g = y + (green - cr) * steps - low + ((low - high - steps) * redness >> S::FRACTION);
+    let red = Product::of(26_345, cr);
+    let r = y + (cr + red.rounded()) * steps + redness + red.if_rises(26_345, redness);
+    let blue = Product::of(-14_942, cb);
+    let b = y + (2 * cb + blue.rounded()) * steps + 2 * blueness - blue.if_falls(14_942, blueness);
+    let green = Product::of(-22_554, cb).plus(Product::of(18_734, cr));
+    let less = green.if_falls(22_554, blueness);
+    // Of the next red: what this one and both together add.
+    let next = green.if_falls(22_554 - 18_734, blueness) - green.if_rises(18_734, steps - blueness);
+    let g = y + (green.rounded() - cr) * steps - less + (((less - next - steps) * redness) >> S::FRACTION);
     [r, g, b].map(|value| S::clamped(value.into()))
+}
+
+/// The product of a value and a factor, in units of 2⁻¹⁶: its upper and its lower half.
+#[derive(Clone, Copy)]
+struct Product {
+    high: i16,
+    low: i16,
+}
+
+impl Product {
+    #[inline(always)]
+    fn of(factor: i16, value: i16) -> Self {
+        let high = (i32::from(factor) * i32::from(value)) >> 16;
+        // Of the 32 bits, compilers would take both halves, with detours.
+        Self { high: high as i16, low: factor.wrapping_mul(value) }
+    }
+
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        let low = self.low.wrapping_add(other.low);
+        let carry = i16::from((low as u16) < other.low as u16);
+        Self { high: self.high + other.high + carry, low }
+    }
+
+    /// The nearest whole value. The lower half, as a signed number, is what is left.
+    #[inline(always)]
+    fn rounded(self) -> i16 {
+        self.high + (self.low as u16 >> 15) as i16
+    }
+
+    /// A share, if the nearest whole value is the next one after this factor is added to the product.
+    #[inline(always)]
+    fn if_rises(self, factor: i16, share: i16) -> i16 {
+        if self.low > i16::MAX - factor { share } else { 0 }
+    }
+
+    /// A share, if it is the one before after this factor is subtracted.
+    #[inline(always)]
+    fn if_falls(self, factor: i16, share: i16) -> i16 {
+        if self.low < i16::MIN + factor { share } else { 0 }
+    }
 }
 
 #[cfg(test)]
@@ -325,34 +327,39 @@ mod tests {
     use super::*;
     use crate::sample::Fine;
 
+    /// As it is written down, with whole values: what a value becomes.
+    fn whole(y: i32, cb: i32, cr: i32) -> [i32; 3] {
+        let (cb, cr) = (cb - 128, cr - 128);
+        let rounded = |product: i32| (product + (1 << 15)) >> 16;
+        let green = rounded(-22_554 * cb - 46_802 * cr);
+        [y + rounded(91_881 * cr), y + green, y + rounded(116_130 * cb)]
+    }
+
     #[test]
     fn whole_colours_are_those_of_the_usual_decoders() {
         for (cb, cr) in (0..=255).flat_map(|cb| (0..=255).map(move |cr| (cb, cr))) {
             for y in [0, 100, 255] {
-                assert_eq!(whole_ycc::<u8>(y, cb, cr), ycc(y, cb, cr), "{y} {cb} {cr}");
-            }
-        }
-    }
-
-    #[test]
-    fn fine_colours_are_the_same_in_16_bits() {
-        for (cb, cr) in (0..=255 << 4).flat_map(|cb| (0..=255 << 4).map(move |cr| (cb, cr))) {
-            for y in [0, 1700, 255 << 4] {
-                assert_eq!(fine_ycc::<Fine>(y, cb, cr), ycc(y, cb, cr), "{y} {cb} {cr}");
+                let expected = whole(y.into(), cb.into(), cr.into()).map(|value| value.clamp(0, 255) as u8);
+                assert_eq!(ycc(y, cb, cr), expected, "{y} {cb} {cr}");
             }
         }
     }
 
     #[test]
     fn fine_colours_are_mixtures_of_whole_ones() {
-        for (cb, cr) in [(0, 0), (128, 128), (3, 250), (254, 77), (129, 126)] {
-            let whole = |cb: u8, cr: u8| ycc(120u8, cb, cr).map(f64::from);
-            let fine = |cb: u16, cr: u16| ycc::<Fine>(120 << 4, cb, cr).map(|value| f64::from(value) / 16.0);
-            let (at_cb, at_cr) = (u16::from(cb) << 4, u16::from(cr) << 4);
-            assert_eq!(fine(at_cb, at_cr), whole(cb, cr));
-            let [r, _, b] = fine(at_cb + 4, at_cr + 12);
-            assert_eq!(r, 0.25 * whole(cb, cr)[0] + 0.75 * whole(cb, cr + 1)[0]);
-            assert_eq!(b, 0.75 * whole(cb, cr)[2] + 0.25 * whole(cb + 1, cr)[2]);
+        for (cb, cr) in (0..=255 << 4).flat_map(|cb| (0..=255 << 4).map(move |cr| (cb, cr))) {
+            let (blueness, redness) = (cb & 15, cr & 15);
+            let mut sums = [0; 3];
+            for (blue, red) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let share = |next: i32, share: i32| if next == 1 { share } else { 16 - share };
+                let share = share(blue, blueness) * share(red, redness);
+                let whole = whole(0, (cb >> 4) + blue, (cr >> 4) + red);
+                sums = std::array::from_fn(|channel| sums[channel] + share * whole[channel]);
+            }
+            for y in [0, 1700, 255 << 4] {
+                let expected = sums.map(|sum| (y + (sum >> 4)).clamp(0, 255 << 4) as Fine);
+                assert_eq!(ycc(y as Fine, cb as Fine, cr as Fine), expected, "{y} {cb} {cr}");
+            }
         }
     }
 }
