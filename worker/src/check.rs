@@ -38,7 +38,7 @@ fn check(found: &FoundModel) -> Result<(), Failure> {
     say("labels", &format!("{} classes", package.labels().len()))?;
 
     let started = Instant::now();
-    let pipeline = Pipeline::load(package.clone(), &settings(&package), None).map_err(|error| failure(&error))?;
+    let pipeline = Pipeline::load(package.clone(), &settings(&package), u64::MAX).map_err(|error| failure(&error))?;
     say("load", &format!("{:.0} ms", started.elapsed().as_secs_f64() * 1e3))?;
     let difference = pipeline.check_golden().map_err(|error| failure(&error))?;
     let count = package.golden().len();

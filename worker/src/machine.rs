@@ -50,6 +50,12 @@ pub fn engine_memory(budget: Option<u64>) -> Option<u64> {
     Some(budget.saturating_sub(resident_memory().engines).max(budget / 4))
 }
 
+/// Bytes of memory that all of this program may use: `budget`, or what the cgroup allows, or half of the machine's. It is the same as long
+/// as the program runs.
+pub fn memory_limit(budget: Option<u64>) -> Option<u64> {
+    budget.or_else(cgroup_memory_limit).or_else(|| total_memory().map(|total| total / 2))
+}
+
 fn beside_parent(limit: u64, parent_peak: u64) -> u64 {
     limit.saturating_sub(parent_peak + MARGIN).max(limit / 4)
 }

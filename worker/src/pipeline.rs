@@ -33,8 +33,8 @@ struct Look {
 }
 
 impl Look {
-    /// After another one, whose scores count. If that failed, what there is already is better than nothing. What was missing stays
-    /// missing: each looks at pixels that the other does not need.
+    /// With a second one, whose scores count. If that failed, what there is already is better than nothing. What was missing stays
+    /// missing: a decode at reduced scale reads a little further.
     fn then(self, second: Result<Self, Outcome>) -> Self {
         match second {
             Ok(second) => Self { truncated: self.truncated || second.truncated, ..second },
@@ -51,9 +51,9 @@ pub struct PipelineThread<'a> {
 }
 
 impl Pipeline {
-    /// Loads the model of `package`; `settings` gives the limits and the number of labels. `memory`: bytes that a thread may use, if
-    /// there is a limit.
-    pub fn load(package: Package, settings: &Settings, memory: Option<u64>) -> anyhow::Result<Self> {
+    /// Loads the model of `package`; `settings` gives the limits and the number of labels. `most_bytes_in_full`
+    /// bounds the full decode of a close call.
+    pub fn load(package: Package, settings: &Settings, most_bytes_in_full: u64) -> anyhow::Result<Self> {
         let classifier = Classifier::load(&package)?;
         let on_truncated = match settings.on_truncated {
             TruncationPolicy::Error => OnTruncated::Error,
@@ -61,7 +61,7 @@ impl Pipeline {
         };
         let limits = Limits { max_bytes: settings.max_bytes, max_pixels: settings.max_pixels, on_truncated };
         let in_full = InputSpec { full_decode: true, ..package.spec().input.clone() };
-        let close_calls = CloseCalls::new(memory, Duration::from_secs(settings.image_timeout_s.into()));
+        let close_calls = CloseCalls::new(most_bytes_in_full, Duration::from_secs(settings.image_timeout_s.into()));
         Ok(Self { package, classifier, in_full, close_calls, limits, top_k: settings.top_k as usize })
     }
 
@@ -96,8 +96,8 @@ impl PipelineThread<'_> {
 
     fn measured(&mut self, file: &[u8], times: &mut Times) -> Outcome {
         let bytes = Some(file.len() as u64);
-        let Pipeline { package, limits, top_k, .. } = self.pipeline;
-        let look = match self.looks(file, limits, times) {
+        let Pipeline { package, close_calls, limits, top_k, .. } = self.pipeline;
+        let look = match self.looks(file, limits, close_calls, times) {
             Ok(look) => look,
             Err(outcome) => return Outcome { bytes, ..outcome },
         };
@@ -114,8 +114,14 @@ impl PipelineThread<'_> {
     }
 
     /// Looks at an image, and if it is a close call once more.
-    fn looks(&mut self, file: &[u8], limits: &Limits, times: &mut Times) -> Result<Look, Outcome> {
-        let Pipeline { package, in_full, close_calls, .. } = self.pipeline;
+    fn looks(
+        &mut self,
+        file: &[u8],
+        limits: &Limits,
+        close_calls: &CloseCalls,
+        times: &mut Times,
+    ) -> Result<Look, Outcome> {
+        let Pipeline { package, in_full, .. } = self.pipeline;
         let first = self.look(file, limits, &package.spec().input, times)?;
         if !close_calls.include(&first.scores, first.bytes_in_full, times.decode + times.infer) {
             return Ok(first);
@@ -151,7 +157,7 @@ impl PipelineThread<'_> {
     }
 
     fn compare(&mut self, golden: &Golden) -> anyhow::Result<f32> {
-        let look = self.looks(&golden.image, &Limits::default(), &mut Times::default());
+        let look = self.looks(&golden.image, &Limits::default(), &CloseCalls::ALL, &mut Times::default());
         let scores =
             look.map_err(|outcome| anyhow!(outcome.error.map_or_else(String::new, |error| error.message)))?.scores;
         let mut largest = 0.0_f32;
@@ -193,8 +199,12 @@ mod tests {
     use super::*;
     use crate::check;
 
-    /// A model of five classes, into whose input a picture of 67 x 53 pixels fits four times over.
     fn pipeline() -> Pipeline {
+        limited(u64::MAX, 60)
+    }
+
+    /// A model of five classes, into whose input a picture of 67 x 53 pixels fits four times over.
+    fn limited(most_bytes_in_full: u64, image_timeout_s: u32) -> Pipeline {
         let dir = tempfile::tempdir().unwrap();
         for entry in fs::read_dir("inference/tests/fixtures/softmax_11").unwrap() {
             let entry = entry.unwrap();
@@ -204,11 +214,16 @@ mod tests {
         let text = fs::read_to_string(&spec).unwrap();
         fs::write(spec, text.replace("\"stretch\"", "\"letterbox\"")).unwrap();
         let package = Package::open(dir.path()).unwrap();
-        let settings = Settings { top_k: 5, ..check::settings(&package) };
-        Pipeline::load(package, &settings, None).unwrap()
+        let settings = Settings { top_k: 5, image_timeout_s, ..check::settings(&package) };
+        Pipeline::load(package, &settings, most_bytes_in_full).unwrap()
     }
 
-    /// A picture that is decoded at half scale, with so much contrast of light and of colours.
+    /// Pictures that are decoded at half scale, of all contrasts of light and of colours.
+    fn pictures() -> impl Iterator<Item = Vec<u8>> {
+        let steps = (0..16).map(|step| 1 + 16 * step);
+        steps.clone().flat_map(move |light| steps.clone().map(move |colors| picture([light, colors])))
+    }
+
     fn picture(contrasts: [u8; 2]) -> Vec<u8> {
         let mut file = include_bytes!("../imaging/fixtures/reduced-420.jpg").to_vec();
         let tables = [0, 1].map(|table| [0xff, 0xdb, 0, 0x43, table]);
@@ -225,8 +240,7 @@ mod tests {
         let mut thread = pipeline.thread();
         // How many have another best class in full, of those that are close calls; and other scores, of the others.
         let (mut decided, mut others) = (0, 0);
-        let steps = (0..16).map(|step| 1 + 16 * step);
-        for file in steps.clone().flat_map(|light| steps.clone().map(move |colors| picture([light, colors]))) {
+        for file in pictures() {
             let mut look = |input| thread.look(&file, &pipeline.limits, input, &mut Times::default()).ok().unwrap();
             let (reduced, full) = (look(&pipeline.package.spec().input), look(&pipeline.in_full));
             assert!(reduced.bytes_in_full.is_some() && full.bytes_in_full.is_none());
@@ -246,6 +260,20 @@ mod tests {
             decided >= 1 && others >= 200,
             "{decided} close calls were decided, {others} others would have changed"
         );
+    }
+
+    #[test]
+    fn a_second_look_takes_no_more_than_is_allowed() {
+        let all = pipeline();
+        let mut thread = all.thread();
+        let close_call = pictures().find(|file| thread.classify(file).1.second_look).unwrap();
+        let input = &all.package.spec().input;
+        let bytes = thread.look(&close_call, &all.limits, input, &mut Times::default()).ok().unwrap().bytes_in_full;
+        let bytes = bytes.unwrap();
+        let looks_twice = |pipeline: Pipeline| pipeline.thread().classify(&close_call).1.second_look;
+        assert!(looks_twice(limited(bytes, 60)));
+        assert!(!looks_twice(limited(bytes - 1, 60)));
+        assert!(!looks_twice(limited(bytes, 0)), "every first look takes longer than no time");
     }
 
     #[test]

@@ -122,13 +122,8 @@ impl Run<'_> {
     async fn start_worker(&self) -> Result<TaskWorker, Failure> {
         let settings = self.batch.manifest.settings.clone();
         let threads = self.args.engine.threads();
-        let config = EngineConfig {
-            package: PackageSource::from(self.model.directory.clone()),
-            settings: settings.clone(),
-            threads,
-            memory: self.args.engine.max_memory,
-            check_golden: true,
-        };
+        let package = PackageSource::from(self.model.directory.clone());
+        let config = EngineConfig::new(package, settings.clone(), threads, self.args.engine.max_memory);
         let engine = Engine::start(config).await?;
         let worker = TaskWorker::new(engine, self.sources.clone(), settings, threads);
         Ok(worker.with_lease(self.model.lease.clone()))

@@ -70,7 +70,7 @@ fn load(config: &EngineConfig) -> anyhow::Result<Pipeline> {
         expected == found,
         "the model package has the digest {found}, the batch wants {expected}: use the package that the batch was made with"
     );
-    let pipeline = Pipeline::load(package, &config.settings, config.memory_of_a_thread())?;
+    let pipeline = Pipeline::load(package, &config.settings, config.most_bytes_in_full)?;
     if config.check_golden {
         // On a thread that ends with it, and with it the buffers that it would keep for a next image.
         let checked = thread::scope(|scope| scope.spawn(|| pipeline.check_golden()).join());

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::shelf::{Address, Place};
 use super::times::Times;
+use crate::{close_call, machine};
 
 /// Everything an engine needs to know about its work.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct EngineConfig {
     /// Most bytes of private memory (`RLIMIT_DATA`). In the parent: of all engines together, none for what the machine has
     /// to give; to the child: its own part.
     pub memory: Option<u64>,
+    /// Most bytes that the full decode of a close call may hold: the same in all engines, so that an image that is tried alone has no other
+    /// row.
+    pub most_bytes_in_full: u64,
     /// Whether to compare the golden inputs before the first image.
     pub check_golden: bool,
 }
@@ -54,14 +58,15 @@ impl From<Option<PathBuf>> for PackageSource {
 }
 
 impl EngineConfig {
+    /// With so many threads, and so much memory for all engines together, if that is told.
+    pub fn new(package: PackageSource, settings: Settings, threads: usize, memory: Option<u64>) -> Self {
+        let most_bytes_in_full = close_call::most_bytes(machine::memory_limit(memory), threads);
+        Self { package, settings, threads, memory, most_bytes_in_full, check_golden: true }
+    }
+
     /// The digest that the package must have.
     pub fn expected_digest(&self) -> Digest {
         self.settings.model.digest
-    }
-
-    /// Its part of an engine's memory.
-    pub(super) fn memory_of_a_thread(&self) -> Option<u64> {
-        self.memory.map(|memory| memory / self.threads as u64)
     }
 }
 

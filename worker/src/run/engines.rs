@@ -69,7 +69,7 @@ impl Engines {
         let model = self.model(settings).await?;
         let package = PackageSource::from(model.directory.clone());
         let (threads, memory) = (self.args.threads(), self.args.max_memory);
-        let config = EngineConfig { package, settings: settings.clone(), threads, memory, check_golden: true };
+        let config = EngineConfig::new(package, settings.clone(), threads, memory);
         let engine = Engine::start(config).await?;
         tracing::info!(model = settings.model.id, from = ?model.origin, threads, "the engine is ready");
         let worker = TaskWorker::new(engine, self.sources.clone(), settings.clone(), threads);

@@ -6,7 +6,7 @@ use crate::buffers::Buffer;
 /// consumed than the data has.
 const PADDING: usize = 16;
 
-/// Bits that are valid after a refill, at least.
+/// Bits that are valid after a refill, at least: seven whole bytes, to which up to seven bits come that were valid before.
 pub(super) const VALID: u32 = 56;
 
 /// The data between two markers, without stuffed bytes: taking those out once costs less than looking for them with
@@ -103,7 +103,7 @@ impl<'a> Bits<'a> {
         self.buffer
     }
 
-    /// Drops up to [`VALID`] bits: as many as the lower six bits of a number say.
+    /// Drops valid bits, up to [`VALID`]: as many as the lower six bits of a number say.
     #[inline(always)]
     pub fn consume(&mut self, bits: u64) {
         self.buffer <<= bits & 63;

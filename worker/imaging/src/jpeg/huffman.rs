@@ -3,8 +3,8 @@
 use super::bits::Bits;
 use crate::DecodeError;
 
-/// Codes of up to this many bits are found in one look. More would be found with more, but tables of twice the size leave the fastest cache to
-/// nobody else: of 9 to 12 bits, 10 take least time.
+/// Codes of up to this many bits are found in one look. With more, a look finds more, but tables of twice the size push all else out of the
+/// fastest cache: of 9 to 12 bits, 10 take least time.
 pub(super) const FAST_BITS: u32 = 10;
 
 /// Codes of one table, with what a decoder wants to know of their symbols.

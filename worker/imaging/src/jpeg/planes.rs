@@ -274,10 +274,12 @@ fn ycc<S: Sample>(y: S, cb: S, cr: S) -> [S; 3] {
     let blue = Product::of(-14_942, cb);
     let b = y + (2 * cb + blue.rounded()) * steps + 2 * blueness - blue.if_falls(14_942, blueness);
     let green = Product::of(-22_554, cb).plus(Product::of(18_734, cr));
-    let less = green.if_falls(22_554, blueness);
-    // Of the next red: what this one and both together add.
-    let next = green.if_falls(22_554 - 18_734, blueness) - green.if_rises(18_734, steps - blueness);
-    let g = y + (green.rounded() - cr) * steps - less + (((less - next - steps) * redness) >> S::FRACTION);
+    // What the share of the next blue takes here, and what it takes beside the next red, less what that one adds to both: a product that
+    // rises with red always falls again with blue.
+    let taken = green.if_falls(22_554, blueness);
+    let taken_next = green.if_falls(22_554 - 18_734, blueness) - green.if_rises(18_734, steps - blueness);
+    let more_red = taken - taken_next - steps;
+    let g = y + (green.rounded() - cr) * steps - taken + ((more_red * redness) >> S::FRACTION);
     [r, g, b].map(|value| S::clamped(value.into()))
 }
 
