@@ -112,10 +112,10 @@ impl Passes<u8> {
     /// Resizes the rows that count, then their columns.
     fn across_then_down(&mut self, pixels: &Pixels<u8>, row: usize, out: &mut [u8]) {
         let (first, end) = self.down.span();
-        let out_row = self.across.len() * 3;
+        let (out_row, beyond) = (self.across.len() * 3, self.across.beyond());
         self.rows.resize((end - first) * out_row, 0);
         for (number, out) in (first..end).zip(self.rows.chunks_exact_mut(out_row)) {
-            self.across.run(self.reader.line(pixels, row, number, self.across.beyond()), out);
+            self.across.run(self.reader.line(pixels, row, number, beyond), out);
         }
         for ((top, weights), out) in self.down.windows().zip(out.chunks_exact_mut(out_row)) {
             resize_down(&self.rows[(top - first) * out_row..], weights, out);
