@@ -159,7 +159,7 @@ impl PipelineThread<'_> {
     fn compare(&mut self, golden: &Golden) -> anyhow::Result<f32> {
         let look = self.looks(&golden.image, &Limits::default(), &CloseCalls::ALL, &mut Times::default());
         let scores =
-            look.map_err(|outcome| anyhow!(outcome.error.map_or_else(String::new, |error| error.message)))?.scores;
+            look.map_err(|outcome| anyhow!(outcome.error.map_or("no scores".into(), |error| error.message)))?.scores;
         let mut largest = 0.0_f32;
         for expected in &golden.scores {
             let Some(found) = scores.get(expected.index) else {
@@ -224,6 +224,7 @@ mod tests {
         steps.clone().flat_map(move |light| steps.clone().map(move |colors| picture([light, colors])))
     }
 
+    /// One of them.
     fn picture(contrasts: [u8; 2]) -> Vec<u8> {
         let mut file = include_bytes!("../imaging/fixtures/reduced-420.jpg").to_vec();
         let tables = [0, 1].map(|table| [0xff, 0xdb, 0, 0x43, table]);

@@ -46,3 +46,17 @@ impl Times {
         Self { decode: microseconds(0), infer: microseconds(8), second_look: bytes[16] != 0 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn second_looks_are_counted() {
+        let before = metrics().second_looks.get();
+        Times::default().record();
+        assert_eq!(metrics().second_looks.get(), before);
+        Times { second_look: true, ..Times::default() }.record();
+        assert_eq!(metrics().second_looks.get(), before + 1);
+    }
+}
