@@ -18,8 +18,6 @@ pub(crate) struct Panels {
     kernels: &'static Kernels,
     panels: Vec<Panel>,
     weights: Buffer,
-    /// Floats of the weights of one map.
-    map_len: usize,
     /// One for each output channel, and zeros for a panel.
     bias: Buffer,
     /// The block where the zeros begin.
@@ -36,12 +34,19 @@ pub(crate) struct Panel {
     width: usize,
     segments: Vec<Segment>,
     chunks: Vec<Chunk>,
-    /// Where its weights are in those of a map.
+    /// Where its weights are: those of one map after the other.
     weights: Range<usize>,
     /// Entry p computes p + 1 pixels.
     tiles: &'static [TileKernel],
     /// How most runs are cut, so that these need no divisions: a row of seven pixels takes hardly longer.
     usual: Cut,
+}
+
+impl Panel {
+    /// Columns of a map that it has weights for.
+    fn columns(&self) -> usize {
+        self.chunks.last().map_or(0, |chunk| chunk.columns.end)
+    }
 }
 
 /// How a run is cut into tiles whose sizes differ by one pixel at most.
@@ -113,8 +118,9 @@ impl Panels {
             Some(_) => run.output_step == BLOCK,
             None => run.offsets.len() >= run.pixels,
         });
-        let weights = &self.weights[run.map * self.map_len..][panel.weights.clone()];
         let last = panel.chunks.len() - 1;
+        let len = panel.columns() * panel.width;
+        let weights = &self.weights[panel.weights.clone()][run.map * len..][..len];
         for (number, chunk) in panel.chunks.iter().enumerate() {
             let (is_first, is_last) = (number == 0, number == last);
             let (low, high) = if is_last { self.activation.clamp() } else { (f32::NEG_INFINITY, f32::INFINITY) };
@@ -162,7 +168,7 @@ impl Panels {
         // what they read.
         let tile_ahead = cut.ahead * columns;
         tiles.ahead_step = cut.ahead;
-        tiles.ahead = tiles.weights.wrapping_add(panel.weights.len()).wrapping_byte_add(turn * cut.count * tile_ahead);
+        tiles.ahead = tiles.weights.wrapping_add(panel.columns() * panel.width).wrapping_byte_add(turn * cut.count * tile_ahead);
         for (size, count) in [(cut.size + 1, cut.longer), (cut.size, cut.count - cut.longer)] {
             if count * size == 0 {
                 continue;

@@ -13,7 +13,7 @@ use crate::cache;
 use crate::convolution::{ConvolutionSpec, Source};
 use crate::isa::Isa;
 use crate::layout::BLOCK;
-use crate::panel::{Panels, Reads, Rows, Run};
+use crate::panel::{Panel, Panels, Reads, Rows, Run};
 use crate::shape::{Shape, Unsupported, Window};
 use crate::table::Kernels;
 use crate::transform::{Backward, Forward, PATCH, TILE, filter};
@@ -37,6 +37,8 @@ pub(crate) struct Winograd {
     columns: usize,
     rows: usize,
     strip: usize,
+    /// Blocks of the widest panel.
+    widest: usize,
 }
 
 impl Winograd {
@@ -60,7 +62,8 @@ impl Winograd {
         let [height, width] = window.output(input.height, input.width)?;
         let output = Shape::new(outputs, height, width);
         let (columns, rows) = (width.div_ceil(TILE), height.div_ceil(TILE));
-        let per_row = POSITIONS * columns * (input.blocks() + output.blocks()) * BLOCK;
+        let widest = isa.kernels().widest().min(output.blocks());
+        let per_row = POSITIONS * columns * (input.blocks() + widest) * BLOCK;
         let strip = (cache::strip() / per_row).clamp(1, rows);
         let filter = |g: &[f32]| filter(std::array::from_fn(|tap| f64::from(g[tap]))).map(|value| value as f32);
         let filters: Vec<[f32; POSITIONS]> = spec.weights.chunks_exact(9).map(filter).collect();
@@ -99,7 +102,7 @@ impl Winograd {
             bordered: columns * TILE + PATCH - TILE,
         };
         let (kernels, activation) = (isa.kernels(), spec.activation);
-        Ok(Self { kernels, input, output, border, positions, bias, activation, columns, rows, strip })
+        Ok(Self { kernels, input, output, border, positions, bias, activation, columns, rows, strip, widest })
     }
 
     /// Computes one image; slices have the lengths of the shapes.
@@ -109,7 +112,7 @@ impl Winograd {
         let lens = [
             self.border.len(strip_rows),
             POSITIONS * self.input.blocks() * plane,
-            POSITIONS * self.output.blocks() * plane,
+            POSITIONS * self.widest * plane,
         ];
         let (copy, rest) = scratch.at_least(lens.iter().sum()).split_at_mut(lens[0]);
         let (spread, sums) = rest.split_at_mut(lens[1]);
@@ -117,8 +120,10 @@ impl Winograd {
             let rows = self.strip.min(self.rows - first);
             self.border.copy(input, first * TILE..first * TILE + strip_rows, copy);
             self.forward(copy, rows, plane, spread);
-            self.multiply(spread, rows * self.columns, plane, sums);
-            self.backward(sums, first, rows, plane, residual, output);
+            for panel in self.positions.iter() {
+                self.multiply(panel, spread, rows * self.columns, plane, sums);
+                self.backward(panel, sums, first, rows, plane, residual, output);
+            }
         }
         if self.activation.needs_pass() {
             // SAFETY: a blocked image is a whole number of blocks; the tables are of this processor.
@@ -148,31 +153,30 @@ impl Winograd {
     }
 
     /// The sums over input channels, position by position.
-    fn multiply(&self, spread: &[f32], patches: usize, plane: usize, sums: &mut [f32]) {
-        let (from, to) = (self.input.blocks() * plane, self.output.blocks() * plane);
+    fn multiply(&self, panel: &Panel, spread: &[f32], patches: usize, plane: usize, sums: &mut [f32]) {
+        let (from, to) = (self.input.blocks() * plane, panel.blocks * plane);
         for position in 0..POSITIONS {
-            for panel in self.positions.iter() {
-                let run = Run {
-                    map: position,
-                    input: spread[position * from..].as_ptr(),
-                    offsets: &[],
-                    residual: std::ptr::null(),
-                    output: sums[position * to + panel.first_block * plane..].as_mut_ptr(),
-                    block_stride: plane,
-                    output_step: BLOCK,
-                    pixels: patches,
-                    turn: (0, 1),
-                };
-                // SAFETY: a position has `plane` floats for each block of the input and of the output, and patches
-                // are at most the strip's.
-                unsafe { self.positions.run(panel, &run) };
-            }
+            let run = Run {
+                map: position,
+                input: spread[position * from..].as_ptr(),
+                offsets: &[],
+                residual: std::ptr::null(),
+                output: sums[position * to..].as_mut_ptr(),
+                block_stride: plane,
+                output_step: BLOCK,
+                pixels: patches,
+                turn: (0, 1),
+            };
+            // SAFETY: a position has `plane` floats for each block of the input and of the panel, and patches
+            // are at most the strip's.
+            unsafe { self.positions.run(panel, &run) };
         }
     }
 
     /// All blocks of a strip from positions to output pixels.
     fn backward(
         &self,
+        panel: &Panel,
         sums: &[f32],
         first: usize,
         rows: usize,
@@ -182,13 +186,13 @@ impl Winograd {
     ) {
         let (low, high) = self.activation.clamp();
         let row = self.output.width * BLOCK;
-        for block in 0..self.output.blocks() {
+        for (in_panel, block) in (panel.first_block..panel.first_block + panel.blocks).enumerate() {
             for y in 0..rows {
                 let top = (first + y) * TILE;
                 let at = block * self.output.plane() + top * row;
                 let op = Backward {
-                    input: sums[block * plane + y * self.columns * BLOCK..].as_ptr(),
-                    position: self.output.blocks() * plane,
+                    input: sums[in_panel * plane + y * self.columns * BLOCK..].as_ptr(),
+                    position: panel.blocks * plane,
                     patches: self.columns,
                     bias: self.bias[block * BLOCK..].as_ptr(),
                     residual: residual.map_or(std::ptr::null(), |residual| residual[at..].as_ptr()),

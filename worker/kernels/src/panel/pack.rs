@@ -64,28 +64,29 @@ impl Panels {
         if let Some(values) = rows.bias {
             bias[..rows.outputs].copy_from_slice(values);
         }
-        let (mut panels, mut columns, mut map_len) = (Vec::new(), Vec::new(), 0);
+        let (mut panels, mut columns, mut len) = (Vec::new(), Vec::new(), 0);
         for (first_block, blocks, width) in widths(kernels, rows, &reads) {
             let reads = reads(rows.channels(first_block, blocks));
             let tiles = kernels.tiles(width, rows.step);
             let most = if rows.chunked { CHUNK / (width + tiles.len()) } else { usize::MAX };
             let (segments, chunks) = cut(&reads, most);
             columns.push(reads.into_iter().flat_map(|read| read.columns).collect::<Vec<_>>());
-            let weights = map_len..map_len + width * columns[panels.len()].len();
-            map_len = weights.end;
+            let weights = len..len + rows.maps * width * columns[panels.len()].len();
+            len = weights.end;
             let usual = Cut::new(rows.usual.0, rows.usual.1, width, tiles);
             panels.push(Panel { first_block, blocks, width, segments, chunks, weights, tiles, usual });
         }
         // In one piece, of the right size from the start: while a model is loaded, this is what takes the most memory.
-        let mut packed = Buffer::zeroed(rows.maps * map_len);
-        for (map, packed) in packed.chunks_exact_mut(map_len).enumerate() {
-            for (panel, columns) in panels.iter().zip(&columns) {
-                let outputs = rows.channels(panel.first_block, panel.blocks);
-                fill(&mut packed[panel.weights.clone()], panel.width, columns, outputs, |output| weights(map, output));
+        let mut packed = Buffer::zeroed(len);
+        for (panel, columns) in panels.iter().zip(&columns) {
+            let outputs = rows.channels(panel.first_block, panel.blocks);
+            let maps = packed[panel.weights.clone()].chunks_exact_mut(panel.width * columns.len());
+            for (map, packed) in maps.enumerate() {
+                fill(packed, panel.width, columns, outputs.clone(), |output| weights(map, output));
             }
         }
         let (activation, step) = (rows.activation, rows.step);
-        Self { kernels, panels, weights: packed, map_len, bias, zeros: blocks, activation, step }
+        Self { kernels, panels, weights: packed, bias, zeros: blocks, activation, step }
     }
 }
 
