@@ -168,7 +168,8 @@ impl Panels {
         // what they read.
         let tile_ahead = cut.ahead * columns;
         tiles.ahead_step = cut.ahead;
-        tiles.ahead = tiles.weights.wrapping_add(panel.columns() * panel.width).wrapping_byte_add(turn * cut.count * tile_ahead);
+        tiles.ahead =
+            tiles.weights.wrapping_add(panel.columns() * panel.width).wrapping_byte_add(turn * cut.count * tile_ahead);
         for (size, count) in [(cut.size + 1, cut.longer), (cut.size, cut.count - cut.longer)] {
             if count * size == 0 {
                 continue;

@@ -159,6 +159,18 @@ fn the_3x3_convolutions_of_real_networks() {
 }
 
 #[test]
+fn sides_of_any_sum_of_threes_and_fours() {
+    for height in 8..=13 {
+        for width in 8..=13 {
+            check(Case { residual: true, ..plain([16, height, width], 40, Window::square(3, 1, 1)) });
+        }
+    }
+    // Without padding, and more rows than a strip has.
+    check(plain([16, 10, 9], 16, Window::square(3, 1, 0)));
+    check(plain([64, 61, 58], 64, Window::square(3, 1, 1)));
+}
+
+#[test]
 fn first_convolutions_of_real_networks() {
     for (kernel, stride, padding, outputs) in
         [(3, 2, 1, 32), (3, 2, 0, 64), (7, 2, 3, 64), (16, 16, 0, 40), (11, 4, 2, 64)]
