@@ -6,6 +6,7 @@ use crate::direct::Direct;
 use crate::isa::Isa;
 use crate::layout::BLOCK;
 use crate::shape::{Shape, Unsupported, Window, check_len};
+use crate::strassen::Strassen;
 use crate::winograd::Winograd;
 
 /// The layout of an input.
@@ -86,6 +87,7 @@ pub struct Convolution {
 enum Way {
     Direct(Box<Direct>),
     Winograd(Box<Winograd>),
+    Strassen(Box<Strassen>),
 }
 
 impl Convolution {
@@ -93,6 +95,8 @@ impl Convolution {
     pub fn new(isa: Isa, spec: &ConvolutionSpec<'_>) -> Result<Self, Unsupported> {
         let way = if Winograd::suits(spec) {
             Way::Winograd(Box::new(Winograd::new(isa, spec)?))
+        } else if Strassen::suits(spec) {
+            Way::Strassen(Box::new(Strassen::new(isa, spec)?))
         } else {
             Way::Direct(Box::new(Direct::new(isa, spec)?))
         };
@@ -106,11 +110,12 @@ impl Convolution {
         self.output
     }
 
-    /// How it runs, for tables of measurements: `direct` or `winograd`.
+    /// How it runs, for tables of measurements: `direct`, `winograd` or `strassen`.
     pub fn way(&self) -> &'static str {
         match self.way {
             Way::Direct(_) => "direct",
             Way::Winograd(_) => "winograd",
+            Way::Strassen(_) => "strassen",
         }
     }
 
@@ -133,6 +138,7 @@ impl Convolution {
         match &self.way {
             Way::Direct(direct) => direct.run(input, residual, output, scratch),
             Way::Winograd(winograd) => winograd.run(input, residual, output, scratch),
+            Way::Strassen(strassen) => strassen.run(input, residual, output, scratch),
         }
     }
 }

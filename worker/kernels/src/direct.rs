@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::activation::Activation;
 use crate::border::Border;
 use crate::buffer::Buffer;
 use crate::cache;
@@ -20,6 +21,7 @@ pub(crate) struct Direct {
     window: Window,
     border: Option<Border>,
     panels: Panels,
+    activation: Activation,
     /// Output rows of a strip, and bordered input rows that it needs.
     strip: usize,
     strip_rows: usize,
@@ -96,8 +98,7 @@ impl Direct {
         let offsets = offsets.flat_map(|y| (0..width).map(move |x| at(y, x))).collect();
         let whole = flat || step.is_none();
         let usual = if whole && matches!(strips, Strips::Floats(_)) { (strip * width, 1) } else { (width, strip) };
-        let (bias, activation) = (spec.bias, spec.activation);
-        let rows = Rows { outputs, bias, activation, step, widest, chunked: true, maps: 1, usual };
+        let rows = Rows { outputs, bias: spec.bias, step, widest, chunked: true, maps: 1, usual };
         let (inputs_of_group, outputs_of_group) = (input.channels / groups, outputs / groups);
         let reads = |channels: Range<usize>| {
             let group = |channel: usize| channel / outputs_of_group * inputs_of_group;
@@ -111,7 +112,8 @@ impl Direct {
             move |column: usize| weights.get(column.wrapping_sub(first)).copied().unwrap_or(0.0)
         });
         let output = Shape::new(outputs, height, width);
-        Ok(Self { input, output, source: spec.source, window, border, panels, offsets, strip, strip_rows, whole })
+        let (source, activation) = (spec.source, spec.activation);
+        Ok(Self { input, output, source, window, border, panels, activation, offsets, strip, strip_rows, whole })
     }
 
     /// The input shape it was made for.
@@ -242,6 +244,7 @@ impl Direct {
                 block_stride,
                 output_step: BLOCK,
                 pixels: at_once * width,
+                activation: self.activation,
                 turn: (y / at_once, view.rows / at_once),
             };
             // SAFETY: passed on, row by row.

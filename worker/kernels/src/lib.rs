@@ -19,6 +19,7 @@ mod panel;
 mod product;
 mod shape;
 mod simd;
+mod strassen;
 mod sweep;
 mod table;
 mod tile;

@@ -18,11 +18,12 @@ pub(crate) struct Panels {
     kernels: &'static Kernels,
     panels: Vec<Panel>,
     weights: Buffer,
-    /// One for each output channel, and zeros for a panel.
+    /// One for each output channel of each map, and zeros for a panel.
     bias: Buffer,
+    /// Blocks of a map.
+    blocks: usize,
     /// The block where the zeros begin.
     zeros: usize,
-    activation: Activation,
     step: Option<usize>,
 }
 
@@ -95,6 +96,8 @@ pub(crate) struct Run<'a> {
     /// Floats from one pixel to the next, there; of a block, if the panels have a step.
     pub output_step: usize,
     pub pixels: usize,
+    /// What comes last.
+    pub activation: Activation,
     /// Which run it is of how many that use the panel one after the other.
     pub turn: (usize, usize),
 }
@@ -118,12 +121,13 @@ impl Panels {
             Some(_) => run.output_step == BLOCK,
             None => run.offsets.len() >= run.pixels,
         });
+        let bias = run.map * self.blocks + panel.first_block;
         let last = panel.chunks.len() - 1;
         let len = panel.columns() * panel.width;
         let weights = &self.weights[panel.weights.clone()][run.map * len..][..len];
         for (number, chunk) in panel.chunks.iter().enumerate() {
             let (is_first, is_last) = (number == 0, number == last);
-            let (low, high) = if is_last { self.activation.clamp() } else { (f32::NEG_INFINITY, f32::INFINITY) };
+            let (low, high) = if is_last { run.activation } else { Activation::None }.clamp();
             let tiles = Tiles {
                 count: 0,
                 input: run.input,
@@ -133,7 +137,7 @@ impl Panels {
                 weights: weights[chunk.columns.start * panel.width..].as_ptr(),
                 ahead: std::ptr::null(),
                 ahead_step: 0,
-                bias: self.bias[if is_first { panel.first_block } else { self.zeros } * BLOCK..].as_ptr(),
+                bias: self.bias[if is_first { bias } else { self.zeros } * BLOCK..].as_ptr(),
                 place: Place { output: run.output, residual: if is_first { run.residual } else { run.output } },
                 output_step: run.output_step,
                 block_stride: run.block_stride,
@@ -144,12 +148,12 @@ impl Panels {
             // and the panel's blocks. What is added to the sums of a later chunk are those of the chunk before.
             unsafe { self.cover(panel, chunk.columns.len(), tiles, run) };
         }
-        if self.activation.needs_pass() {
+        if run.activation.needs_pass() {
             for block in 0..panel.blocks {
                 // SAFETY: the pixels that were just written.
                 unsafe {
                     let output = run.output.add(block * run.block_stride);
-                    (self.kernels.activate)(self.activation, output, run.pixels * BLOCK);
+                    (self.kernels.activate)(run.activation, output, run.pixels * BLOCK);
                 }
             }
         }

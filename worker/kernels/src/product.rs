@@ -51,17 +51,8 @@ impl Product {
         if let Some(bias) = spec.bias.filter(|bias| bias.len() != outputs) {
             return Err(Unsupported::new(format!("{} biases for {outputs} columns", bias.len())));
         }
-        let activation = if spec.activation.needs_pass() { Activation::None } else { spec.activation };
-        let rows = Rows {
-            outputs,
-            bias: spec.bias,
-            activation,
-            step: None,
-            widest: usize::MAX,
-            chunked: false,
-            maps: 1,
-            usual: (1, 1),
-        };
+        let rows =
+            Rows { outputs, bias: spec.bias, step: None, widest: usize::MAX, chunked: false, maps: 1, usual: (1, 1) };
         let reads = |_| vec![Reads { offset: 0, columns: (0..inputs).collect() }];
         let panels = Panels::pack(isa, &rows, reads, |_, output| {
             move |input: usize| {
@@ -83,6 +74,7 @@ impl Product {
         check_len("the result of a product", output.len(), rows * self.outputs);
         let strip = self.offsets.len();
         // Tiles write whole blocks: the last panel, where that would be too wide, goes by way of the scratch.
+        let activation = if self.activation.needs_pass() { Activation::None } else { self.activation };
         let scratch = scratch.at_least(strip.min(rows) * self.kernels.widest() * BLOCK);
         let strips = input.chunks(strip * self.inputs).zip(output.chunks_mut(strip * self.outputs));
         for (input, output) in strips {
@@ -101,6 +93,7 @@ impl Product {
                     block_stride: BLOCK,
                     output_step: width,
                     pixels: rows,
+                    activation,
                     turn: (0, 1),
                 };
                 // SAFETY: each "pixel" is a row of `inputs` floats; each row of `to` has room for the panel's blocks:

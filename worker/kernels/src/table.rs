@@ -7,6 +7,7 @@ use crate::lanes::{add, mean, scale};
 use crate::layout::BLOCK;
 use crate::pairs;
 use crate::shape::Window;
+use crate::strassen::{Operands, operands};
 use crate::tile::{Tiles, tiles};
 use crate::transform::{Backward, Forward, backward, forward};
 
@@ -29,6 +30,7 @@ pub(crate) struct Kernels {
     pub mean: unsafe fn(*const f32, *mut f32, usize),
     pub forward: unsafe fn(&Forward),
     pub backward: unsafe fn(&Backward),
+    pub operands: unsafe fn(&Operands),
     /// Whether this processor has the instructions.
     supported: fn() -> bool,
 }
@@ -121,6 +123,7 @@ macro_rules! instruction_set {
                 mean: each_mean,
                 forward: each_forward,
                 backward: each_backward,
+                operands: each_operand,
                 supported: $supported,
             };
 
@@ -194,6 +197,14 @@ macro_rules! instruction_set {
             unsafe fn each_backward(operands: &Backward) {
                 // SAFETY: as above.
                 unsafe { backward::<$simd>($token, operands) }
+            }
+
+            /// # Safety
+            /// As `operands`, and the processor must have the instructions.
+            $(#[$feature])?
+            unsafe fn each_operand(quarters: &Operands) {
+                // SAFETY: as above.
+                unsafe { operands::<$simd>($token, quarters) }
             }
         }
     };

@@ -74,7 +74,6 @@ impl Winograd {
         let map = Rows {
             outputs,
             bias: None,
-            activation: Activation::None,
             step: Some(BLOCK),
             widest: usize::MAX,
             chunked: true,
@@ -166,6 +165,7 @@ impl Winograd {
                 block_stride: strip.plane,
                 output_step: BLOCK,
                 pixels: strip.rows.having(value / POINTS) * self.columns.having(value % POINTS),
+                activation: Activation::None,
                 turn: (0, 1),
             };
             // SAFETY: there is a plane for each value and block of the input and of the panel, and a strip has as many

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::{Chunk, Cut, Panel, Panels};
-use crate::activation::Activation;
 use crate::buffer::Buffer;
 use crate::isa::Isa;
 use crate::layout::BLOCK;
@@ -26,8 +25,8 @@ pub(crate) struct Reads {
 /// What panels are packed from.
 pub(crate) struct Rows<'a> {
     pub outputs: usize,
+    /// One for each output channel of each map.
     pub bias: Option<&'a [f32]>,
-    pub activation: Activation,
     /// Floats from one pixel to the next in the input, one that [`Kernels::knows`], if the output's pixels are blocks, one
     /// after the other. Otherwise runs say where pixels are.
     pub step: Option<usize>,
@@ -60,9 +59,12 @@ impl Panels {
         assert!(rows.step.is_none_or(Kernels::knows));
         let kernels = isa.kernels();
         let blocks = rows.outputs.div_ceil(BLOCK);
-        let mut bias = Buffer::zeroed((blocks + kernels.widest()) * BLOCK);
+        let zeros = rows.maps * blocks;
+        let mut bias = Buffer::zeroed((zeros + kernels.widest()) * BLOCK);
         if let Some(values) = rows.bias {
-            bias[..rows.outputs].copy_from_slice(values);
+            for (values, bias) in values.chunks_exact(rows.outputs).zip(bias.chunks_exact_mut(blocks * BLOCK)) {
+                bias[..rows.outputs].copy_from_slice(values);
+            }
         }
         let (mut panels, mut columns, mut len) = (Vec::new(), Vec::new(), 0);
         for (first_block, blocks, width) in widths(kernels, rows, &reads) {
@@ -85,8 +87,7 @@ impl Panels {
                 fill(packed, panel.width, columns, outputs.clone(), |output| weights(map, output));
             }
         }
-        let (activation, step) = (rows.activation, rows.step);
-        Self { kernels, panels, weights: packed, bias, zeros: blocks, activation, step }
+        Self { kernels, panels, weights: packed, bias, blocks, zeros, step: rows.step }
     }
 }
 

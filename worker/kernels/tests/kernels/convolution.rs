@@ -171,6 +171,19 @@ fn sides_of_any_sum_of_threes_and_fours() {
 }
 
 #[test]
+fn wide_pointwise_convolutions() {
+    // An even and an odd number of pixels and of blocks of outputs, one strip and several, and more inputs than a chunk.
+    for (input, outputs) in
+        [([128, 12, 8], 128), ([512, 13, 13], 1000), ([160, 11, 13], 129), ([224, 41, 43], 150), ([1024, 14, 14], 256)]
+    {
+        let wide = || plain(input, outputs, Window::pointwise());
+        check(wide());
+        check(Case { residual: true, ..wide() });
+        check(Case { residual: true, activation: Activation::Silu, ..wide() });
+    }
+}
+
+#[test]
 fn first_convolutions_of_real_networks() {
     for (kernel, stride, padding, outputs) in
         [(3, 2, 1, 32), (3, 2, 0, 64), (7, 2, 3, 64), (16, 16, 0, 40), (11, 4, 2, 64)]
