@@ -112,7 +112,8 @@ impl Panels {
     ///
     /// # Safety
     /// For each pixel, `input` must be valid for all that the panel reads (see [`Reads`]), `output` and, unless it is
-    /// null, `residual` for 16 floats in each of the panel's blocks. `output` overlaps neither.
+    /// null, `residual` for 16 floats in each of the panel's blocks. `output` does not overlap the input; the residual may be the output itself, and does not overlap it
+    /// otherwise.
     ///
     /// # Panics
     /// If the panels have a step, and pixels of the output are no blocks; or if they have none, and a pixel no offset.

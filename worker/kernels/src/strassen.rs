@@ -8,7 +8,6 @@
 
 use crate::activation::Activation;
 use crate::buffer::Buffer;
-use crate::cache;
 use crate::convolution::{ConvolutionSpec, Source};
 use crate::isa::Isa;
 use crate::layout::BLOCK;
@@ -19,17 +18,20 @@ use crate::table::Kernels;
 
 /// Products, each of a map (a sum of quarters of the weights) and an operand (one of quarters of the image).
 const PRODUCTS: usize = 7;
-/// Channels and pixels from which on it is faster: with fewer channels, sums cost what products save; with fewer pixels,
-/// fetching weights does, of which there are seven quarters.
+/// Channels, and pixels of a strip, from which on it is faster: with fewer channels, sums cost what products save; with fewer
+/// pixels, fetching weights does, of which there are seven quarters.
 const CHANNELS: usize = 128;
 const PIXELS: usize = 96;
+/// Floats of a strip's operands, about. Not of the machine's cache: results depend on the strips that an image is cut into,
+/// and must not depend on the machine.
+const STRIP: usize = 256 * 1024;
 
 /// A convolution with windows of one pixel.
 pub(crate) struct Strassen {
     kernels: &'static Kernels,
     input: Shape,
     output: Shape,
-    /// Of one half of the output channels, or the other: which, only the maps know.
+    /// Block i stands for block i of both halves of the output.
     panels: Panels,
     activation: Activation,
     /// Pixels that are worked on at a time.
@@ -54,14 +56,22 @@ impl Halves {
     }
 }
 
-/// The operands of some pixels of one block.
-pub(crate) struct Operands {
+/// Some pixels of the image.
+struct Strip<'a> {
+    first: usize,
+    operands: &'a [f32],
+    /// Of results.
+    bounds: (f32, f32),
+}
+
+/// The operands of some pixels of one block of both halves of the input channels.
+pub(crate) struct Combine {
     /// The quarters of the image: the pixels of the first half of the channels, then of the second; for each those of the
     /// first half of the pixels, then of the second.
     pub quarters: [[*const f32; 2]; 2],
-    /// The first operand; floats from one to the next.
-    pub first: *mut f32,
-    pub operand: usize,
+    /// Operand i goes to `operands + i · stride`.
+    pub operands: *mut f32,
+    pub stride: usize,
     /// Floats of a quarter.
     pub len: usize,
 }
@@ -71,7 +81,7 @@ pub(crate) struct Operands {
 /// # Safety
 /// All addresses that follow from the fields as documented must be valid, `len` must be a multiple of `S::LANES`.
 #[inline(always)]
-pub(crate) unsafe fn operands<S: Simd>(s: S, op: &Operands) {
+pub(crate) unsafe fn combine<S: Simd>(s: S, op: &Combine) {
     let minus = |a, b| s.fma(b, s.splat(-1.0), a);
     for at in (0..op.len).step_by(S::LANES) {
         // SAFETY: at + LANES ≤ len.
@@ -81,15 +91,16 @@ pub(crate) unsafe fn operands<S: Simd>(s: S, op: &Operands) {
             let rest = minus(b22, difference);
             let values = [b11, b21, rest, minus(b22, b12), difference, b22, minus(rest, b21)];
             for (operand, value) in values.into_iter().enumerate() {
-                s.store(op.first.add(operand * op.operand + at), value);
+                s.store(op.operands.add(operand * op.stride + at), value);
             }
         }
     }
 }
 
 /// The weight of a map, from those of the four quarters for the same pair of channels.
-fn weight(map: usize, [[a11, a12], [a21, a22]]: [[f32; 2]; 2]) -> f32 {
-    match map {
+fn weight(map: usize, quarters: [[f32; 2]; 2]) -> f32 {
+    let [[a11, a12], [a21, a22]] = quarters.map(|half| half.map(f64::from));
+    let sum = match map {
         0 => a11,
         1 => a12,
         2 => a21 + a22 - a11,
@@ -97,7 +108,14 @@ fn weight(map: usize, [[a11, a12], [a21, a22]]: [[f32; 2]; 2]) -> f32 {
         4 => a21 + a22,
         5 => a12 - (a21 + a22 - a11),
         _ => -a22,
-    }
+    };
+    sum as f32
+}
+
+/// Pixels of the strips that an image is cut into: all of the same length.
+fn strip(image: Shape) -> usize {
+    let floats = image.channels * image.pixels() / 4 * PRODUCTS;
+    image.pixels().div_ceil(floats.div_ceil(STRIP).max(1))
 }
 
 impl Strassen {
@@ -108,16 +126,19 @@ impl Strassen {
             && spec.groups == 1
             && spec.input.channels.is_multiple_of(2 * BLOCK)
             && spec.input.channels.min(spec.outputs) >= CHANNELS
-            && spec.input.pixels() >= PIXELS
+            && strip(spec.input) >= PIXELS
     }
 
     /// Adds and packs the weights.
     pub fn new(isa: Isa, spec: &ConvolutionSpec<'_>) -> Result<Self, Unsupported> {
+        Self::cut(isa, spec, strip(spec.input))
+    }
+
+    /// For strips of so many pixels.
+    fn cut(isa: Isa, spec: &ConvolutionSpec<'_>, strip: usize) -> Result<Self, Unsupported> {
         let inputs = spec.check()?;
         let ConvolutionSpec { input, outputs, .. } = *spec;
         let output = Shape { channels: outputs, ..input };
-        let floats = input.channels * input.pixels() / 4 * PRODUCTS;
-        let strip = input.pixels().div_ceil(floats.div_ceil(cache::strip()));
         let (pixels, blocks) = (Halves::new(strip), Halves::new(output.blocks()));
         let half = blocks.len * BLOCK;
         let of_half = |lower: bool, output: usize| output + usize::from(lower) * blocks.second * BLOCK;
@@ -156,18 +177,20 @@ impl Strassen {
     /// Computes one image; slices have the lengths of the shapes.
     pub fn run(&self, input: &[f32], residual: Option<&[f32]>, output: &mut [f32], scratch: &mut Buffer) {
         let operand = self.input.blocks() / 2 * self.pixels.len * BLOCK;
+        // Planes of sums are as long as those of the output, because a run has one distance between blocks for both.
         let sum = self.kernels.widest() * self.output.plane();
         let (operands, sums) = scratch.at_least(PRODUCTS * operand + 3 * sum).split_at_mut(PRODUCTS * operand);
         for first in (0..self.output.pixels()).step_by(self.strip) {
             // The last strip is as long as the others; what it shares with the one before is computed twice.
             let first = first.min(self.output.pixels() - self.strip);
             self.operands(input, first, operand, operands);
+            // What is added comes before the bounds.
+            let bounds = if residual.is_some() { Activation::None } else { self.activation }.clamp();
+            let strip = Strip { first, operands, bounds };
             for panel in self.panels.iter() {
-                // What is added comes before the bounds.
-                let bounds = if residual.is_some() { Activation::None } else { self.activation }.clamp();
-                self.multiply(panel, operands, first, sums, output, bounds);
+                self.multiply(panel, &strip, sums, output);
                 if let Some(residual) = residual {
-                    self.add(panel, first, residual, output);
+                    self.add_residual(panel, first, residual, output);
                 }
             }
         }
@@ -185,28 +208,21 @@ impl Strassen {
             let at = block * self.input.plane() + first * BLOCK;
             let pixels =
                 |from: usize| [0, self.pixels.second * BLOCK].map(|second| input[from + second..][..len].as_ptr());
-            let op = Operands {
+            let op = Combine {
                 quarters: [pixels(at), pixels(half + at)],
-                first: operands[block * len..].as_mut_ptr(),
-                operand,
+                operands: operands[block * len..].as_mut_ptr(),
+                stride: operand,
                 len,
             };
             // SAFETY: quarters are slices of `len` floats, whole blocks; there are as many operands as products, each with
             // `len` floats for each block. The tables are of this processor.
-            unsafe { (self.kernels.operands)(&op) };
+            unsafe { (self.kernels.combine)(&op) };
         }
     }
 
     /// A panel of both halves of the output channels.
-    fn multiply(
-        &self,
-        panel: &Panel,
-        operands: &[f32],
-        first: usize,
-        sums: &mut [f32],
-        output: &mut [f32],
-        bounds: (f32, f32),
-    ) {
+    fn multiply(&self, panel: &Panel, strip: &Strip<'_>, sums: &mut [f32], output: &mut [f32]) {
+        let Strip { first, operands, bounds } = *strip;
         let plane = self.output.plane();
         let quarters = [panel.first_block, self.blocks.second + panel.first_block].map(|block| {
             [0, self.pixels.second].map(|pixel| {
@@ -235,13 +251,14 @@ impl Strassen {
                 turn: (0, 1),
             };
             // SAFETY: an operand has all pixels of a half for all blocks that the maps read. Quarters of the output have
-            // them, too, as asserted; so do sums, which are as many planes as the widest panel has blocks.
+            // them, too, as asserted; so do sums, which are as many planes as the widest panel has blocks. What is added
+            // is where the result goes, or lies apart from it.
             unsafe { self.panels.run(panel, &run) };
         };
         let add = |a: *mut f32, b: *mut f32, output: *mut f32, bounds| {
             for at in (0..panel.blocks).map(|block| block * plane) {
                 let [a, b, output] = [a, b, output].map(|first| first.wrapping_add(at));
-                // SAFETY: as above, block by block.
+                // SAFETY: as above, block by block; any of the three may be the same.
                 unsafe { (self.kernels.add)(a, b, output, self.pixels.len * BLOCK, bounds) };
             }
         };
@@ -258,14 +275,68 @@ impl Strassen {
     }
 
     /// Adds the residual to a strip of a panel of both halves.
-    fn add(&self, panel: &Panel, first: usize, residual: &[f32], output: &mut [f32]) {
-        let halves = [panel.first_block, self.blocks.second + panel.first_block];
-        for block in halves.into_iter().flat_map(|first| first..first + panel.blocks) {
+    fn add_residual(&self, panel: &Panel, first: usize, residual: &[f32], output: &mut [f32]) {
+        let upper = panel.first_block..panel.first_block + panel.blocks;
+        let lower = upper.start + self.blocks.second..upper.end + self.blocks.second;
+        // A block that both halves have is in both only if there is one panel.
+        let lower = lower.start.max(upper.end)..lower.end;
+        for block in upper.chain(lower) {
             let strip = block * self.output.plane() + first * BLOCK..;
             let (from, to) = (&residual[strip.clone()][..self.strip * BLOCK], &mut output[strip][..self.strip * BLOCK]);
             let to = to.as_mut_ptr();
             // SAFETY: slices of whole blocks; the tables are of this processor.
             unsafe { (self.kernels.add)(to, from.as_ptr(), to, self.strip * BLOCK, self.activation.clamp()) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::direct::Direct;
+
+    /// Numbers without a pattern, within ±1.
+    fn noise(len: usize, seed: usize) -> Vec<f32> {
+        (0..len).map(|i| ((i * 7919 + seed * 104_729) * 31 % 2003) as f32 / 1001.5 - 1.0).collect()
+    }
+
+    #[test]
+    fn halves_that_share_strips_that_overlap_and_what_is_added_once() {
+        // Outputs of one panel and of several, an even and an odd number of blocks; strips of all pixels and of some.
+        for (outputs, strip) in [(32, 15), (40, 15), (40, 8), (100, 7)] {
+            let input = Shape::new(64, 5, 3);
+            let (weights, bias) = (noise(outputs * input.channels, 1), noise(outputs, 2));
+            let spec = ConvolutionSpec {
+                input,
+                source: Source::Blocked,
+                outputs,
+                groups: 1,
+                window: Window::pointwise(),
+                weights: &weights,
+                bias: Some(&bias),
+                activation: Activation::Clamp(-2.5, 1.5),
+            };
+            let image = noise(input.blocked_len(), 3);
+            let len = Shape { channels: outputs, ..input }.blocked_len();
+            let added = noise(len, 4);
+            for isa in Isa::available() {
+                let direct = Direct::new(isa, &spec).unwrap();
+                let strassen = Strassen::cut(isa, &spec, strip).unwrap();
+                for residual in [None, Some(&added[..])] {
+                    let (mut expected, mut found) = (vec![0.0; len], vec![f32::NAN; len]);
+                    direct.run(&image, residual, &mut expected, &mut Buffer::default());
+                    strassen.run(&image, residual, &mut found, &mut Buffer::default());
+                    for (at, (expected, found)) in expected.iter().zip(&found).enumerate() {
+                        // The rest of a block means nothing.
+                        let is_channel = at / input.plane() * BLOCK + at % BLOCK < outputs;
+                        let is_near = (expected - found).abs() < 1e-5;
+                        assert!(
+                            is_near || !is_channel,
+                            "{outputs} outputs, strips of {strip}: {found}, not {expected}"
+                        );
+                    }
+                }
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::lanes::{add, mean, scale};
 use crate::layout::BLOCK;
 use crate::pairs;
 use crate::shape::Window;
-use crate::strassen::{Operands, operands};
+use crate::strassen::{Combine, combine};
 use crate::tile::{Tiles, tiles};
 use crate::transform::{Backward, Forward, backward, forward};
 
@@ -30,7 +30,7 @@ pub(crate) struct Kernels {
     pub mean: unsafe fn(*const f32, *mut f32, usize),
     pub forward: unsafe fn(&Forward),
     pub backward: unsafe fn(&Backward),
-    pub operands: unsafe fn(&Operands),
+    pub combine: unsafe fn(&Combine),
     /// Whether this processor has the instructions.
     supported: fn() -> bool,
 }
@@ -123,7 +123,7 @@ macro_rules! instruction_set {
                 mean: each_mean,
                 forward: each_forward,
                 backward: each_backward,
-                operands: each_operand,
+                combine: each_quarter,
                 supported: $supported,
             };
 
@@ -200,11 +200,11 @@ macro_rules! instruction_set {
             }
 
             /// # Safety
-            /// As `operands`, and the processor must have the instructions.
+            /// As `combine`, and the processor must have the instructions.
             $(#[$feature])?
-            unsafe fn each_operand(quarters: &Operands) {
+            unsafe fn each_quarter(operands: &Combine) {
                 // SAFETY: as above.
-                unsafe { operands::<$simd>($token, quarters) }
+                unsafe { combine::<$simd>($token, operands) }
             }
         }
     };

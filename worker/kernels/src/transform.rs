@@ -22,15 +22,15 @@ pub(crate) const POINTS: usize = WHOLE + BESIDES;
 
 /// How a side of an image is cut into patches: whole ones first, short ones after them.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Cut {
+pub(crate) struct Side {
     pub patches: usize,
     pub whole: usize,
 }
 
-impl Cut {
+impl Side {
     /// As few patches as can be. Six pixels and more are always a sum of fours and threes.
     pub fn new(pixels: usize) -> Self {
-        debug_assert!(pixels >= 2 * SHORT);
+        assert!(pixels >= 2 * SHORT, "{pixels} pixels are not cut into patches");
         let patches = pixels.div_ceil(WHOLE);
         Self { patches, whole: pixels - patches * SHORT }
     }
@@ -74,7 +74,7 @@ pub(crate) struct Forward {
     pub row: usize,
     /// Output pixels of each patch's height.
     pub height: usize,
-    pub columns: Cut,
+    pub columns: Side,
     pub values: Values<*mut f32>,
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct Backward {
     pub values: Values<*const f32>,
     /// Output pixels of each patch's height.
     pub height: usize,
-    pub columns: Cut,
+    pub columns: Side,
     /// 16 floats, added to every pixel.
     pub bias: *const f32,
     /// Added at the end; shaped like the output, or null.
@@ -185,9 +185,9 @@ unsafe fn backward_patch<S: Simd, const H: usize, const W: usize>(s: S, op: &Bac
                 for y in 0..H + BESIDES {
                     m[y] = s.load(from.add(y * POINTS * op.values.point));
                 }
-                let column = gather::<S, H>(s, m);
+                let rows = gather::<S, H>(s, m);
                 for y in 0..H {
-                    half[y][x] = column[y];
+                    half[y][x] = rows[y];
                 }
             }
             let bias = s.load(op.bias.add(lane));
@@ -229,7 +229,7 @@ fn spread<S: Simd, const SIDE: usize>(s: S, d: [S::V; POINTS]) -> [S::V; POINTS]
             times(-B, odd_b, even_b),
         ]
     } else {
-        // Without -B there is a factor of its difference less for each point, which the filters expect.
+        // Filters are divided by the distance of their point from -B as well, which this multiplies by: B, A + B, B - A and 2B.
         let (low, high) = (times(-A * A, d[0], d[2]), times(-A * A, d[1], d[3]));
         let middle = s.mul(d[2], s.splat(A * A - B * B));
         [
@@ -294,18 +294,18 @@ mod tests {
     #[test]
     fn fours_and_threes_cover_any_side() {
         for pixels in 6..200 {
-            let cut = Cut::new(pixels);
-            assert!(cut.patches - cut.whole <= 3, "{pixels}");
-            assert_eq!(cut.start(cut.patches), pixels);
-            assert_eq!(cut.start(cut.whole), cut.whole * WHOLE);
+            let side = Side::new(pixels);
+            assert!(side.patches - side.whole <= 3, "{pixels}");
+            assert_eq!(side.start(side.patches), pixels);
+            assert_eq!(side.start(side.whole), side.whole * WHOLE);
         }
-        let cut = Cut::new(13);
-        assert_eq!((cut.patches, cut.whole), (4, 1));
-        assert_eq!([0, 1, 2, 3].map(|patch| cut.start(patch)), [0, 4, 7, 10]);
+        let side = Side::new(13);
+        assert_eq!((side.patches, side.whole), (4, 1));
+        assert_eq!([0, 1, 2, 3].map(|patch| side.start(patch)), [0, 4, 7, 10]);
         assert_eq!(
-            [0, 1].map(|first| cut.part(first, 2)),
-            [Cut { patches: 2, whole: 1 }, Cut { patches: 2, whole: 0 }]
+            [0, 1].map(|first| side.part(first, 2)),
+            [Side { patches: 2, whole: 1 }, Side { patches: 2, whole: 0 }]
         );
-        assert_eq!(cut.part(3, 2), Cut { patches: 1, whole: 0 });
+        assert_eq!(side.part(3, 2), Side { patches: 1, whole: 0 });
     }
 }

@@ -19,7 +19,7 @@ use crate::layout::BLOCK;
 use crate::panel::{Panel, Panels, Reads, Rows, Run};
 use crate::shape::{Shape, Unsupported, Window};
 use crate::table::Kernels;
-use crate::transform::{BESIDES, Backward, Cut, Forward, POINTS, SHORT, Values, WHOLE, filter};
+use crate::transform::{BESIDES, Backward, Forward, POINTS, SHORT, Side, Values, WHOLE, filter};
 
 /// Values of a whole patch.
 const VALUES: usize = POINTS * POINTS;
@@ -36,8 +36,8 @@ pub(crate) struct Winograd {
     maps: Panels,
     bias: Buffer,
     activation: Activation,
-    columns: Cut,
-    rows: Cut,
+    columns: Side,
+    rows: Side,
     /// Rows of patches that are worked on at a time.
     strip: usize,
     /// Blocks of the widest panel.
@@ -64,7 +64,7 @@ impl Winograd {
         let ConvolutionSpec { input, outputs, window, .. } = *spec;
         let [height, width] = window.output(input.height, input.width)?;
         let output = Shape::new(outputs, height, width);
-        let (columns, rows) = (Cut::new(width), Cut::new(height));
+        let (columns, rows) = (Side::new(width), Side::new(height));
         let widest = isa.kernels().widest().min(output.blocks());
         let per_row = VALUES * columns.patches * (input.blocks() + widest) * BLOCK;
         let strip = (cache::strip() / per_row).clamp(1, rows.patches);
@@ -137,7 +137,7 @@ impl Winograd {
         for block in 0..self.input.blocks() {
             let values = spread[block * strip.plane..].as_mut_ptr();
             for y in 0..strip.rows.patches {
-                let first = self.values(y).map(|at| values.wrapping_add(at));
+                let first = self.row_starts(y).map(|at| values.wrapping_add(at));
                 let op = Forward {
                     input: copy[block * copy_plane + strip.rows.start(y) * row..].as_ptr(),
                     row,
@@ -182,7 +182,7 @@ impl Winograd {
             let channels = panel.first_block + block;
             let values = sums[block * strip.plane..].as_ptr();
             for y in 0..strip.rows.patches {
-                let first = self.values(y).map(|at| values.wrapping_add(at));
+                let first = self.row_starts(y).map(|at| values.wrapping_add(at));
                 let at = channels * self.output.plane() + self.rows.start(strip.first + y) * row;
                 let op = Backward {
                     values: Values { first, point: panel.blocks * strip.plane },
@@ -202,7 +202,7 @@ impl Winograd {
     }
 
     /// Where a row of patches begins in a plane: of a value that all of its patches have, and of one that whole ones have.
-    fn values(&self, y: usize) -> [usize; 2] {
+    fn row_starts(&self, y: usize) -> [usize; 2] {
         [self.columns.patches, self.columns.whole].map(|columns| y * columns * BLOCK)
     }
 }
@@ -210,7 +210,7 @@ impl Winograd {
 /// Some rows of patches.
 struct Strip {
     first: usize,
-    rows: Cut,
+    rows: Side,
     /// Floats of a block's patches for one value: those that have it, without gaps.
     plane: usize,
 }

@@ -62,6 +62,7 @@ impl Panels {
         let zeros = rows.maps * blocks;
         let mut bias = Buffer::zeroed((zeros + kernels.widest()) * BLOCK);
         if let Some(values) = rows.bias {
+            assert_eq!(values.len(), rows.maps * rows.outputs, "biases");
             for (values, bias) in values.chunks_exact(rows.outputs).zip(bias.chunks_exact_mut(blocks * BLOCK)) {
                 bias[..rows.outputs].copy_from_slice(values);
             }

@@ -16,8 +16,8 @@ pub struct Case {
     pub activation: Activation,
 }
 
-/// One convolution on every instruction set.
-pub fn check(case: Case) {
+/// One convolution on every instruction set; how it ran.
+pub fn check(case: Case) -> &'static str {
     let Case { input, source, outputs, groups, window, residual, activation } = case;
     let mut noise = Noise::new(7);
     let x = noise.take(input.planar_len());
@@ -28,6 +28,7 @@ pub fn check(case: Case) {
     for (value, added) in expected.iter_mut().zip(&added) {
         *value = activate(activation, *value + if residual { f64::from(*added) } else { 0.0 });
     }
+    let mut way = "";
     for isa in Isa::available() {
         let spec = ConvolutionSpec {
             input,
@@ -52,7 +53,9 @@ pub fn check(case: Case) {
             assert_close(&planar(shape, &out), &expected, &format!("{isa:?} {case:?}"));
             scratch.fill(f32::NAN);
         }
+        way = op.way();
     }
+    way
 }
 
 pub fn plain(input: [usize; 3], outputs: usize, window: Window) -> Case {
@@ -162,12 +165,13 @@ fn the_3x3_convolutions_of_real_networks() {
 fn sides_of_any_sum_of_threes_and_fours() {
     for height in 8..=13 {
         for width in 8..=13 {
-            check(Case { residual: true, ..plain([16, height, width], 40, Window::square(3, 1, 1)) });
+            let case = Case { residual: true, ..plain([16, height, width], 40, Window::square(3, 1, 1)) };
+            assert_eq!(check(case), "winograd");
         }
     }
     // Without padding, and more rows than a strip has.
-    check(plain([16, 10, 9], 16, Window::square(3, 1, 0)));
-    check(plain([64, 61, 58], 64, Window::square(3, 1, 1)));
+    assert_eq!(check(plain([16, 11, 10], 16, Window::square(3, 1, 0))), "winograd");
+    assert_eq!(check(plain([64, 61, 58], 64, Window::square(3, 1, 1))), "winograd");
 }
 
 #[test]
@@ -177,9 +181,12 @@ fn wide_pointwise_convolutions() {
         [([128, 12, 8], 128), ([512, 13, 13], 1000), ([160, 11, 13], 129), ([224, 41, 43], 150), ([1024, 14, 14], 256)]
     {
         let wide = || plain(input, outputs, Window::pointwise());
-        check(wide());
+        assert_eq!(check(wide()), "strassen", "{input:?}");
         check(Case { residual: true, ..wide() });
-        check(Case { residual: true, activation: Activation::Silu, ..wide() });
+        for activation in [Activation::RELU, Activation::Silu] {
+            check(Case { activation, ..wide() });
+            check(Case { residual: true, activation, ..wide() });
+        }
     }
 }
 
