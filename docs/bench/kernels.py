@@ -32,8 +32,8 @@ def main():
         cells = [shares[isa][layer, way] for isa in shares]
         rows.append([layer, way, *(f"{cell['share']:.0%}" for cell in cells), *(f"{cell['ms']:.3f}" for cell in cells)])
     where = "; ".join(f"{isa}: {peak:.0f} GFLOP/s" for isa, peak in peaks.items())
-    text = (f"{report.machine()}. Measured peaks of one core: {where}. Shares above 100 % are Winograd's: its "
-            f"multiplications are fewer than those that are counted.\n\n")
+    text = (f"{report.machine()}. Measured peaks of one core: {where}. Shares above 100 % are Winograd's and Strassen's: "
+            f"their multiplications are fewer than those that are counted.\n\n")
     text += report.table(["layer", "computed", *(f"{isa}, of peak" for isa in shares), *(f"{isa}, ms" for isa in shares)], rows)
     print(text) if args.dry else report.write("kernels", text)
 

@@ -263,8 +263,10 @@ impl Strassen {
             }
         };
         let none = Activation::None.clamp();
+        // `a` begins as what all four results share, and c11 is done with it.
         run(0, std::ptr::null(), a, none);
         run(1, a, c11, bounds);
+        // Now it is what the other three share, and `b` what the lower two do; `c` belongs to those at the right.
         run(2, a, a, none);
         run(3, a, b, none);
         run(4, std::ptr::null(), c, none);
