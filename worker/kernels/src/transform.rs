@@ -96,6 +96,18 @@ pub(crate) struct Backward {
     pub high: f32,
 }
 
+/// Calls what is compiled for the size of a patch of a row.
+macro_rules! of_its_size {
+    ($function:ident, $s:ident, $op:ident, $patch:ident) => {
+        match ($op.height, $patch < $op.columns.whole) {
+            (WHOLE, true) => $function::<S, WHOLE, WHOLE>($s, $op, $patch),
+            (WHOLE, false) => $function::<S, WHOLE, SHORT>($s, $op, $patch),
+            (_, true) => $function::<S, SHORT, WHOLE>($s, $op, $patch),
+            (_, false) => $function::<S, SHORT, SHORT>($s, $op, $patch),
+        }
+    };
+}
+
 /// Bᵀ d B for each patch.
 ///
 /// # Safety
@@ -104,14 +116,7 @@ pub(crate) struct Backward {
 pub(crate) unsafe fn forward<S: Simd>(s: S, op: &Forward) {
     for patch in 0..op.columns.patches {
         // SAFETY: a patch of the row, of its size.
-        unsafe {
-            match (op.height, patch < op.columns.whole) {
-                (WHOLE, true) => forward_patch::<S, WHOLE, WHOLE>(s, op, patch),
-                (WHOLE, false) => forward_patch::<S, WHOLE, SHORT>(s, op, patch),
-                (_, true) => forward_patch::<S, SHORT, WHOLE>(s, op, patch),
-                (_, false) => forward_patch::<S, SHORT, SHORT>(s, op, patch),
-            }
-        }
+        unsafe { of_its_size!(forward_patch, s, op, patch) };
     }
 }
 
@@ -155,14 +160,7 @@ unsafe fn forward_patch<S: Simd, const H: usize, const W: usize>(s: S, op: &Forw
 pub(crate) unsafe fn backward<S: Simd>(s: S, op: &Backward) {
     for patch in 0..op.columns.patches {
         // SAFETY: a patch of the row, of its size.
-        unsafe {
-            match (op.height, patch < op.columns.whole) {
-                (WHOLE, true) => backward_patch::<S, WHOLE, WHOLE>(s, op, patch),
-                (WHOLE, false) => backward_patch::<S, WHOLE, SHORT>(s, op, patch),
-                (_, true) => backward_patch::<S, SHORT, WHOLE>(s, op, patch),
-                (_, false) => backward_patch::<S, SHORT, SHORT>(s, op, patch),
-            }
-        }
+        unsafe { of_its_size!(backward_patch, s, op, patch) };
     }
 }
 
